@@ -1,0 +1,158 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .enableUpcomingFeature("ImmutableWeakCaptures"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+
+/// A module of our own, with the settings that every module shares.
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func product(_ name: String, _ package: String) -> Target.Dependency {
+    .product(name: name, package: package)
+}
+
+let nio = product("NIOCore", "swift-nio")
+let nioPosix = product("NIOPosix", "swift-nio")
+let nioHTTP1 = product("NIOHTTP1", "swift-nio")
+
+let package = Package(
+    name: "caravan",
+    platforms: [.macOS(.v26)],
+    products: [
+        .executable(name: "caravan", targets: ["caravan"])
+    ],
+    traits: [
+        .trait(
+            name: "Journald",
+            description: "Write structured logs to systemd-journald; needs libsystemd-dev."
+        ),
+        .default(enabledTraits: []),
+    ],
+    dependencies: [
+        .package(
+            url: "https://github.com/hummingbird-project/hummingbird",
+            from: "2.28.1",
+            traits: []
+        ),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    ],
+    targets: [
+        // Pure modules: no clock, socket, file, log or global randomness.
+        module("Primitives"),
+        module("SWIM", ["Primitives"]),
+        module("LeaderElection", ["Primitives"]),
+        module("GGUF", ["Primitives"]),
+        module("LayerPlacement", ["Primitives", "GGUF"]),
+        module("Supervision", ["Primitives"]),
+        module("LlamaRPC", ["Primitives"]),
+        module("LlamaEngine", ["Primitives"]),
+        module("Wire", ["Primitives", "SWIM", "LeaderElection", "LayerPlacement"]),
+
+        // The actors, and the loop they run on.
+        module("EventLoop", ["Primitives"]),
+        module(
+            "Runtime",
+            [
+                "EventLoop", "Primitives", "SWIM", "LeaderElection", "GGUF", "LayerPlacement",
+                "Supervision", "LlamaRPC", "LlamaEngine", "Wire",
+            ]
+        ),
+
+        // The real world.
+        .target(name: "CPosix"),
+        module("Sockets", ["CPosix", "EventLoop", "Primitives"]),
+        module(
+            "Processes",
+            [
+                "CPosix", "Primitives", product("Subprocess", "swift-subprocess"),
+                product("SystemPackage", "swift-system"),
+            ]
+        ),
+        module("EngineStore", ["LlamaEngine", "Primitives", "Processes"]),
+        .systemLibrary(
+            name: "CSystemd",
+            pkgConfig: "libsystemd",
+            providers: [.apt(["libsystemd-dev"])]
+        ),
+        module(
+            "Telemetry",
+            [
+                "CPosix", "Primitives", product("Logging", "swift-log"),
+                .target(
+                    name: "CSystemd",
+                    condition: .when(platforms: [.linux], traits: ["Journald"])
+                ),
+            ]
+        ),
+        module(
+            "Gateway",
+            [
+                "CPosix", "Primitives", product("Hummingbird", "hummingbird"),
+                product("HummingbirdCore", "hummingbird"),
+                product("HTTPTypes", "swift-http-types"), product("Logging", "swift-log"),
+                nio, nioPosix, nioHTTP1,
+            ]
+        ),
+
+        // Composition.
+        module(
+            "Agent",
+            [
+                "EngineStore", "EventLoop", "GGUF", "Gateway", "LayerPlacement", "LeaderElection",
+                "LlamaEngine", "Primitives", "Processes", "Runtime", "SWIM", "Sockets",
+                "Supervision", "Telemetry", "Wire", product("Logging", "swift-log"),
+            ]
+        ),
+        .executableTarget(
+            name: "caravan",
+            dependencies: [
+                "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "Primitives",
+                "Processes", "Telemetry",
+                product("ArgumentParser", "swift-argument-parser"),
+            ],
+            swiftSettings: settings
+        ),
+
+        tests("PrimitivesTests", ["Primitives"]),
+        tests("SWIMTests", ["SWIM", "Primitives"]),
+        tests("LeaderElectionTests", ["LeaderElection", "Primitives"]),
+        tests("GGUFTests", ["GGUF", "Primitives"]),
+        tests("LayerPlacementTests", ["LayerPlacement", "GGUF", "Primitives"]),
+        tests("SupervisionTests", ["Supervision", "Primitives"]),
+        tests("LlamaRPCTests", ["LlamaRPC", "Primitives"]),
+        tests("LlamaEngineTests", ["LlamaEngine", "Primitives"]),
+        tests(
+            "WireTests",
+            ["Wire", "SWIM", "LeaderElection", "LayerPlacement", "Primitives"]
+        ),
+        tests("SocketsTests", ["Sockets", "EventLoop", "Primitives"]),
+        tests("ProcessesTests", ["Processes", "Primitives", "caravan"]),
+        tests("EngineStoreTests", ["EngineStore", "LlamaEngine", "Processes", "Primitives"]),
+        tests("TelemetryTests", ["Telemetry", "Primitives", product("Logging", "swift-log")]),
+        tests(
+            "GatewayTests",
+            ["Gateway", "Primitives", product("Logging", "swift-log"), nio, nioPosix, nioHTTP1]
+        ),
+        tests("ClusterTests", ["caravan", "Gateway", "EngineStore", "GGUF", "Primitives"]),
+    ]
+)

@@ -1,0 +1,82 @@
+/// The one way in which reading bytes of a fixed layout fails before their meaning is looked at.
+package struct TruncatedBytes: Error, Equatable {
+    package let needed: Int
+    package let available: Int
+
+    package init(needed: Int, available: Int) {
+        self.needed = needed
+        self.available = available
+    }
+}
+
+extension Span<UInt8> {
+    /// Reads a big-endian (network order) integer and moves `offset` past it.
+    package func readBigEndian<Value: FixedWidthInteger & UnsignedInteger>(
+        _: Value.Type = Value.self,
+        at offset: inout Int
+    ) throws(TruncatedBytes) -> Value {
+        let size = MemoryLayout<Value>.size
+        try require(size, at: offset)
+        var value: Value = 0
+        for index in offset..<offset + size {
+            value = value << 8 | Value(self[index])
+        }
+        offset += size
+        return value
+    }
+
+    /// Reads a little-endian integer (GGUF, llama.cpp's RPC) and moves `offset` past it.
+    package func readLittleEndian<Value: FixedWidthInteger & UnsignedInteger>(
+        _: Value.Type = Value.self,
+        at offset: inout Int
+    ) throws(TruncatedBytes) -> Value {
+        let size = MemoryLayout<Value>.size
+        try require(size, at: offset)
+        var value: Value = 0
+        for index in stride(from: offset + size - 1, through: offset, by: -1) {
+            value = value << 8 | Value(self[index])
+        }
+        offset += size
+        return value
+    }
+
+    /// Reads `count` bytes and moves `offset` past them.
+    package func readBytes(
+        _ count: Int,
+        at offset: inout Int
+    ) throws(TruncatedBytes) -> [UInt8] {
+        try require(count, at: offset)
+        let start = offset
+        offset += count
+        return [UInt8](copying: extracting(start..<start + count))
+    }
+
+    private func require(_ size: Int, at offset: Int) throws(TruncatedBytes) {
+        guard size >= 0, size <= count - offset else {
+            throw TruncatedBytes(needed: size, available: count - offset)
+        }
+    }
+}
+
+extension [UInt8] {
+    /// A copy of the span.
+    package init(copying span: Span<UInt8>) {
+        self.init()
+        reserveCapacity(span.count)
+        for index in span.indices { append(span[index]) }
+    }
+
+    /// Appends an integer in big-endian (network) order.
+    package mutating func append(bigEndian value: some FixedWidthInteger & UnsignedInteger) {
+        for shift in stride(from: value.bitWidth - 8, through: 0, by: -8) {
+            append(UInt8(truncatingIfNeeded: value >> shift))
+        }
+    }
+
+    /// Appends an integer in little-endian order.
+    package mutating func append(littleEndian value: some FixedWidthInteger & UnsignedInteger) {
+        for shift in stride(from: 0, to: value.bitWidth, by: 8) {
+            append(UInt8(truncatingIfNeeded: value >> shift))
+        }
+    }
+}

@@ -1,0 +1,43 @@
+/// The identity of one device's agent, for life.
+///
+/// 128 bits, ordered as an unsigned integer; that order breaks ties everywhere (ballots, sorted
+/// member lists), so it must not depend on names or addresses, which change.
+package struct NodeID: Hashable, Comparable, Sendable {
+    package static let byteCount = 16
+
+    package let rawValue: UInt128
+
+    package init(_ rawValue: UInt128) {
+        self.rawValue = rawValue
+    }
+
+    /// A fresh identity, drawn from the given generator so that a simulation can repeat it.
+    package init(using generator: inout some RandomNumberGenerator) {
+        rawValue = UInt128(generator.next()) << 64 | UInt128(generator.next())
+    }
+
+    /// Reads what `description` prints: 32 hexadecimal digits; nil for anything else.
+    package init?(_ text: some StringProtocol) {
+        guard text.utf8.count == 2 * Self.byteCount, let value = UInt128(text, radix: 16),
+            text.utf8.first != UInt8(ascii: "+")
+        else { return nil }
+        rawValue = value
+    }
+
+    package static func < (left: Self, right: Self) -> Bool {
+        left.rawValue < right.rawValue
+    }
+}
+
+extension NodeID: CustomStringConvertible {
+    /// 32 lower-case hexadecimal digits.
+    package var description: String {
+        let digits = String(rawValue, radix: 16)
+        return String(repeating: "0", count: 2 * Self.byteCount - digits.count) + digits
+    }
+
+    /// The first eight digits, for people.
+    package var short: String {
+        String(description.prefix(8))
+    }
+}

@@ -1,0 +1,4 @@
+@main
+struct Caravan {
+    static func main() {}
+}
