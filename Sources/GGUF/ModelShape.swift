@@ -56,26 +56,23 @@ package struct ModelShape: Hashable, Sendable {
     package static let smallestByteCount = ByteCount(600_000)
     package static let byteCountLimit = ByteCount(4 << 30)
 
-    /// The shape whose file comes nearest to a size, within the bounds above.
+    /// A shape whose file is about as large as wished, to a few percent, within the bounds above.
     ///
-    /// Width and vocabulary grow with the size, so that the number of layers stays between 8 and
-    /// 24 (fewer only below a megabyte) and one layer is a small part of the whole.
+    /// Width and vocabulary grow with the size, so that there are at most 24 layers, and enough
+    /// of them that each is a small part of the whole.
     package init(near byteCount: ByteCount) {
         let target = min(max(byteCount, Self.smallestByteCount), Self.byteCountLimit).bytes
-        var best = Self.candidate(width: 64, layerCount: 1)
-        var smallestError = UInt64.max
-        for width in stride(from: 64, through: 4096, by: 64) {
+        var width = 64
+        while true {
             let one = Self.candidate(width: width, layerCount: 1).dataByteCount
             let perLayer = Self.candidate(width: width, layerCount: 2).dataByteCount - one
-            let fitting = target > one ? Int((target - one + perLayer / 2) / perLayer) + 1 : 1
-            let fewest = width == 64 ? 1 : 8
-            guard fitting >= fewest else { break }
-            let shape = Self.candidate(width: width, layerCount: min(fitting, 24))
-            let bytes = shape.dataByteCount
-            let error = bytes > target ? bytes - target : target - bytes
-            if error < smallestError { (best, smallestError) = (shape, error) }
+            let more = target > one ? (target - one + perLayer / 2) / perLayer : 0
+            if more < 24 {
+                self = Self.candidate(width: width, layerCount: Int(more) + 1)
+                return
+            }
+            width += 64
         }
-        self = best
     }
 
     private static func candidate(width: Int, layerCount: Int) -> ModelShape {

@@ -2,8 +2,9 @@
 ///
 /// Any text round-trips, since each byte has its own token. Words become one token: SPM merges
 /// neighbours only into pieces that exist, so for each word all its beginnings are pieces too
-/// (`▁w`, `▁wa`, `▁wat`, …). Only whole words and punctuation are `spoken`; the model is made so
-/// that it never chooses the rest, which makes random output read like words.
+/// (`▁w`, `▁wa`, `▁wat`, …). Only whole English words and punctuation are `spoken`; the model is
+/// made so that it never chooses the rest, which makes random output read like words. Invented
+/// words fill what is left.
 struct Vocabulary {
     /// The kinds of llama.cpp's `llama_token_type`.
     enum Kind: Int32 {
@@ -42,10 +43,10 @@ struct Vocabulary {
         self.count = count
         pieces.reserveCapacity(count)
         addFixedPieces()
-        for word in EnglishWords.all { add(word: word) }
+        for word in EnglishWords.all { add(word: word, spoken: true) }
         var number = 0
         while pieces.count < count {
-            add(word: Self.inventedWord(number))
+            add(word: Self.inventedWord(number), spoken: false)
             number += 1
         }
     }
@@ -72,11 +73,11 @@ struct Vocabulary {
         pieces.append(Piece(text: text, kind: kind, isSpoken: spoken))
     }
 
-    private mutating func add(word: some StringProtocol) {
+    private mutating func add(word: some StringProtocol, spoken: Bool) {
         var text = String(Self.space)
         for (index, letter) in word.enumerated() {
             text.append(letter)
-            add(text, .normal, spoken: index == word.count - 1)
+            add(text, .normal, spoken: spoken && index == word.count - 1)
         }
     }
 
