@@ -1,0 +1,158 @@
+import GGUF
+import Primitives
+
+// Phases 1 and 2: the workers' RPC servers start, and the master sees that it reaches them.
+extension LaunchMachine {
+    mutating func changed(
+        _ candidates: [WorkerCandidate], at now: Instant, _ effects: inout [LaunchEffect]
+    ) {
+        let isMore = candidates.contains { new in
+            !self.candidates.contains { $0.node == new.node }
+        }
+        self.candidates = candidates
+        releasing.removeAll { node in !candidates.contains { $0.node == node } }
+        guard let attempt, ballot != nil else { return }
+        if attempt.isOver {
+            if isMore { effects.append(.setTimer(.retry, after: .milliseconds(200))) }
+            return
+        }
+        let lost = attempt.workers.filter { worker in
+            !candidates.contains { $0.node == worker.node }
+        }
+        guard let first = lost.first else { return }
+        if attempt.isServerRunning {
+            let name = first.node.short
+            replace(because: "worker \(name) is gone", at: now, &effects)
+        } else {
+            leaveOut(at: now, &effects) { worker in
+                lost.contains { $0.node == worker.node } ? "it is gone" : nil
+            }
+        }
+    }
+
+    mutating func worker(
+        _ node: NodeID, says report: WorkerReport, at now: Instant,
+        _ effects: inout [LaunchEffect]
+    ) {
+        if report.state == .stopped { releasing.removeAll { $0 == node } }
+        guard let attempt, !attempt.isOver, report.session == attempt.session,
+            let index = attempt.workers.firstIndex(where: { $0.node == node })
+        else { return }
+        let before = attempt.workers[index].report
+        self.attempt?.workers[index].report = report
+        if attempt.phase == .startingWorkers {
+            if report.state == .failed {
+                leaveOut(at: now, &effects) { $0.node == node ? report.detail : nil }
+            } else if report.state == .ready, before?.state != .ready {
+                effects.append(.emit(.workerReady(node, report.endpoint)))
+                tellProgress(&effects)
+                checkWorkersReady(at: now, &effects)
+            }
+        } else if report.state != .ready || report.instance != before?.instance {
+            // A new RPC server has none of the tensors, and llama-server would not notice.
+            let state = report.state == .ready ? "was restarted" : "ended"
+            replace(because: "the rpc-server of worker \(node.short) \(state)", at: now, &effects)
+        }
+    }
+
+    mutating func modelRead(
+        _ result: Result<ModelFacts, LaunchProblem>, for session: SessionID,
+        at now: Instant, _ effects: inout [LaunchEffect]
+    ) {
+        guard let attempt, attempt.session == session, !attempt.isOver else { return }
+        switch result {
+        case .success(let facts):
+            self.attempt?.facts = facts
+            checkWorkersReady(at: now, &effects)
+        case .failure(let problem): fail(problem.message, &effects)
+        }
+    }
+
+    /// Goes on without the workers for which `reason` gives one.
+    mutating func leaveOut(
+        at now: Instant, _ effects: inout [LaunchEffect], reason: (Worker) -> String?
+    ) {
+        guard let attempt, !attempt.isOver, attempt.phase <= .checkingWorkers else { return }
+        for worker in attempt.workers {
+            guard let reason = reason(worker) else { continue }
+            self.attempt?.workers.removeAll { $0.node == worker.node }
+            effects += [
+                .cancelTimer(.probe(worker.node)),
+                .emit(.workerLeftOut(worker.node, reason: reason)),
+            ]
+            order(worker.node, to: false, &effects)
+        }
+        switch attempt.phase {
+        case .startingWorkers: checkWorkersReady(at: now, &effects)
+        case .checkingWorkers: checkProbes(at: now, &effects)
+        case .waitingForMaster, .startingServer, .handshake, .loading, .ready, .failed: break
+        }
+    }
+
+    private mutating func checkWorkersReady(at now: Instant, _ effects: inout [LaunchEffect]) {
+        guard let attempt, !attempt.isOver, attempt.phase == .startingWorkers,
+            attempt.facts != nil,
+            attempt.workers.allSatisfy({ $0.report?.state == .ready })
+        else { return }
+        effects += [.cancelTimer(.firstAnswer), .cancelTimer(.workersReady)]
+        guard !attempt.workers.isEmpty else {
+            startServer(at: now, &effects)
+            return
+        }
+        self.attempt?.checkingBegan = now
+        enter(.checkingWorkers, &effects)
+        effects += [
+            .emit(.checking(workerCount: attempt.workers.count)),
+            .setTimer(.probesDone, after: Self.probesLimit),
+        ]
+        for worker in attempt.workers { probe(worker, &effects) }
+    }
+
+    private func probe(_ worker: Worker, _ effects: inout [LaunchEffect]) {
+        guard let session = attempt?.session, let endpoint = worker.report?.endpoint else {
+            return
+        }
+        effects.append(.probe(endpoint, worker.node, session))
+    }
+
+    func probeAgain(_ node: NodeID, _ effects: inout [LaunchEffect]) {
+        guard let attempt, attempt.phase == .checkingWorkers,
+            let worker = attempt.workers.first(where: { $0.node == node }),
+            worker.deviceCount == nil
+        else { return }
+        probe(worker, &effects)
+    }
+
+    mutating func probed(
+        _ node: NodeID, _ result: Result<Int, LaunchProblem>, for session: SessionID,
+        at now: Instant, _ effects: inout [LaunchEffect]
+    ) {
+        guard let attempt, attempt.session == session, !attempt.isOver,
+            attempt.phase == .checkingWorkers,
+            let index = attempt.workers.firstIndex(where: { $0.node == node })
+        else { return }
+        switch result {
+        case .success(let deviceCount):
+            self.attempt?.workers[index].deviceCount = deviceCount
+            if let endpoint = attempt.workers[index].report?.endpoint {
+                effects.append(.emit(.workerReady(node, endpoint)))
+            }
+            checkProbes(at: now, &effects)
+        case .failure:
+            effects.append(.setTimer(.probe(node), after: Self.probeRetryInterval))
+        }
+    }
+
+    private mutating func checkProbes(at now: Instant, _ effects: inout [LaunchEffect]) {
+        guard let attempt, attempt.phase == .checkingWorkers,
+            attempt.workers.allSatisfy({ $0.deviceCount != nil })
+        else { return }
+        effects.append(.cancelTimer(.probesDone))
+        if !attempt.workers.isEmpty {
+            let duration = now - (attempt.checkingBegan ?? now)
+            effects.append(
+                .emit(.allReady(workerCount: attempt.workers.count, after: duration)))
+        }
+        startServer(at: now, &effects)
+    }
+}

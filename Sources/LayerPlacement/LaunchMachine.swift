@@ -1,0 +1,317 @@
+import GGUF
+package import Primitives
+
+/// Runs the wanted model on what the cluster has, and runs it again when that changes: the six
+/// phases of a launch, on the master.
+///
+/// llama-server is disposable: it aborts when a worker dies, hangs when one hangs, and does not
+/// notice when one is replaced. So every change of what it depends on ends it and begins a new
+/// session, with backoff.
+package struct LaunchMachine: Sendable {
+    package internal(set) var wanted: WantedState
+    /// The newest that is known of the launch, here or on the master.
+    package internal(set) var report: LaunchReport?
+    package internal(set) var attempt: Attempt?
+
+    let own: NodeID
+    /// This member's ballot while it is master.
+    var ballot: Ballot?
+    var candidates: [WorkerCandidate] = []
+    var isCollecting = false
+    var nextSession: UInt32 = 0
+    var nextReport: UInt32 = 0
+    /// When attempts failed lately.
+    var failures: [Instant] = []
+    var announcements = 0
+    /// Workers that shall stop and have not said that they did.
+    var releasing: [NodeID] = []
+    var lastSession: SessionID?
+
+    /// One session: one llama-server with its workers.
+    package struct Attempt: Equatable, Sendable {
+        package let session: SessionID
+        package let model: WantedModel
+        package internal(set) var phase = LaunchPhase.startingWorkers
+        package internal(set) var workers: [Worker]
+        package internal(set) var shares: [DeviceShare] = []
+        var split: [UInt32] = []
+        var facts: ModelFacts?
+        let began: Instant
+        var checkingBegan: Instant?
+        var serverBegan: Instant?
+        var assigned: [UInt16: UInt8?] = [:]
+        var complaint: String?
+        /// Given up; `retry` or new candidates begin another.
+        var isOver = false
+
+        var isServerRunning: Bool { serverBegan != nil && !isOver }
+    }
+
+    package struct Worker: Equatable, Sendable {
+        package let node: NodeID
+        let memory: ByteCount
+        package internal(set) var report: WorkerReport?
+        package internal(set) var deviceCount: Int?
+    }
+
+    static let announceInterval: Duration = .milliseconds(500)
+    static let collectTime: Duration = .milliseconds(600)
+    static let firstAnswerLimit: Duration = .seconds(2)
+    static let workersReadyLimit: Duration = .seconds(20)
+    static let probeRetryInterval: Duration = .milliseconds(500)
+    static let probesLimit: Duration = .seconds(15)
+    static let abandonGrace: Duration = .seconds(10)
+    static let failureLimit = 6
+    static let failurePeriod: Duration = .seconds(120)
+    static let failedRetryInterval: Duration = .seconds(30)
+
+    package init(own: NodeID, wanted: WantedState) {
+        self.own = own
+        self.wanted = wanted
+    }
+
+    package mutating func handle(
+        _ input: LaunchInput, at now: Instant, effects: inout [LaunchEffect]
+    ) {
+        switch input {
+        case .reigns(let ballot): reigns(ballot, at: now, &effects)
+        case .follows(let other): follows(other, &effects)
+        case .candidates(let candidates): changed(candidates, at: now, &effects)
+        case .want(let model): want(model, at: now, &effects)
+        case .heard(let state, let sender): heard(state, from: sender, &effects)
+        case .report(let report, let sender): worker(sender, says: report, at: now, &effects)
+        case .progress(let report): heardProgress(report, &effects)
+        case .modelRead(let session, let result):
+            modelRead(result, for: session, at: now, &effects)
+        case .probed(let session, let node, let result):
+            probed(node, result, for: session, at: now, &effects)
+        case .server(let session, let event): server(event, of: session, at: now, &effects)
+        case .timer(let timer): fired(timer, at: now, &effects)
+        }
+    }
+
+    private mutating func fired(
+        _ timer: LaunchTimer, at now: Instant, _ effects: inout [LaunchEffect]
+    ) {
+        switch timer {
+        case .collected: collected(at: now, &effects)
+        case .announce: announce(&effects)
+        case .firstAnswer:
+            leaveOut(at: now, &effects) { $0.report == nil ? "it did not answer" : nil }
+        case .workersReady:
+            leaveOut(at: now, &effects) { worker in
+                worker.report?.state == .ready
+                    ? nil : "its rpc-server was not ready after \(Self.workersReadyLimit.inSeconds) s"
+            }
+        case .probe(let node): probeAgain(node, &effects)
+        case .probesDone:
+            guard attempt?.phase == .checkingWorkers else { return }
+            leaveOut(at: now, &effects) {
+                $0.deviceCount == nil ? "its rpc-server could not be reached from the master" : nil
+            }
+        case .retry:
+            guard ballot != nil, wanted.model != nil, attempt.map(\.isOver) ?? true else { return }
+            begin(at: now, &effects)
+        case .abandoned:
+            if ballot == nil { abandon(&effects) }
+        }
+    }
+
+    // MARK: - Being master
+
+    private mutating func reigns(
+        _ ballot: Ballot, at now: Instant, _ effects: inout [LaunchEffect]
+    ) {
+        let wasMaster = self.ballot != nil
+        self.ballot = ballot
+        nextReport = 0
+        effects += [
+            .cancelTimer(.abandoned), .setTimer(.announce, after: Self.announceInterval),
+        ]
+        if wasMaster || attempt?.isServerRunning == true {
+            // What runs goes on. The wanted state gets the new ballot, so that no state of a side
+            // that gave way counts as newer.
+            take(wanted.model, &effects)
+            tellProgress(&effects)
+        } else {
+            isCollecting = true
+            effects += [
+                .broadcast(.wanted(wanted)), .setTimer(.collected, after: Self.collectTime),
+            ]
+        }
+    }
+
+    private mutating func collected(at now: Instant, _ effects: inout [LaunchEffect]) {
+        guard isCollecting, ballot != nil else { return }
+        isCollecting = false
+        // Nothing was ever wanted: nothing to take over.
+        guard wanted.ballot != nil else { return }
+        take(wanted.model, &effects)
+        if wanted.model != nil { begin(at: now, &effects) }
+    }
+
+    private mutating func follows(_ other: Ballot?, _ effects: inout [LaunchEffect]) {
+        if ballot != nil {
+            ballot = nil
+            isCollecting = false
+            releasing = []
+            effects += [.cancelTimer(.announce), .cancelTimer(.collected), .cancelTimer(.retry)]
+        }
+        guard let attempt else { return }
+        if other == nil, attempt.isServerRunning {
+            // Perhaps this member is elected again in a moment: loading took minutes.
+            effects.append(.setTimer(.abandoned, after: Self.abandonGrace))
+        } else {
+            abandon(&effects)
+        }
+    }
+
+    private mutating func abandon(_ effects: inout [LaunchEffect]) {
+        guard attempt != nil else { return }
+        attempt = nil
+        report = nil
+        effects += [.cancelTimer(.abandoned), .stopServer, .serving(false), .emit(.stopped)]
+    }
+
+    // MARK: - What is wanted
+
+    private mutating func want(
+        _ model: WantedModel?, at now: Instant, _ effects: inout [LaunchEffect]
+    ) {
+        guard ballot != nil else { return }
+        isCollecting = false
+        failures = []
+        take(model, &effects)
+        if model != nil {
+            begin(at: now, &effects)
+        } else {
+            end(&effects)
+        }
+    }
+
+    private mutating func take(_ model: WantedModel?, _ effects: inout [LaunchEffect]) {
+        guard let ballot else { return }
+        wanted = WantedState(
+            ballot: ballot, version: wanted.ballot == ballot ? wanted.version + 1 : 1,
+            model: model)
+        effects += [.persist(wanted), .emit(.wants(wanted)), .broadcast(.wanted(wanted))]
+    }
+
+    private mutating func heard(
+        _ state: WantedState, from sender: NodeID, _ effects: inout [LaunchEffect]
+    ) {
+        if state.isNewer(than: wanted) {
+            wanted = state
+            effects += [.persist(state), .emit(.wants(state))]
+        } else if wanted.isNewer(than: state) {
+            effects.append(.send(.wanted(wanted), to: sender))
+        }
+    }
+
+    private mutating func heardProgress(
+        _ report: LaunchReport, _ effects: inout [LaunchEffect]
+    ) {
+        guard ballot == nil else { return }
+        if let known = self.report,
+            (report.ballot, report.number) <= (known.ballot, known.number)
+        {
+            return
+        }
+        self.report = report
+        effects.append(.emit(.progressChanged))
+    }
+
+    /// Orders and news are said again until they are obeyed and known: datagrams get lost.
+    private mutating func announce(_ effects: inout [LaunchEffect]) {
+        guard let ballot else { return }
+        effects.append(.setTimer(.announce, after: Self.announceInterval))
+        if let attempt, !attempt.isOver {
+            for worker in attempt.workers { order(worker.node, to: true, &effects) }
+        }
+        for node in releasing { order(node, to: false, &effects) }
+        announcements += 1
+        guard announcements % 4 == 0, !isCollecting, wanted.ballot == ballot else { return }
+        effects.append(.broadcast(.wanted(wanted)))
+        if let report, report.ballot == ballot { effects.append(.broadcast(.progress(report))) }
+    }
+
+    func order(_ node: NodeID, to serves: Bool, _ effects: inout [LaunchEffect]) {
+        guard let ballot, let session = attempt?.session ?? lastSession else { return }
+        let order = WorkerOrder(ballot: ballot, session: session, serves: serves)
+        effects.append(.send(.order(order), to: node))
+    }
+
+    // MARK: - Beginning and ending
+
+    mutating func begin(at now: Instant, _ effects: inout [LaunchEffect]) {
+        guard let ballot, let model = wanted.model else { return }
+        nextSession += 1
+        let session = SessionID(ballot: ballot, number: nextSession)
+        lastSession = session
+        releasing = []
+        if attempt?.isServerRunning == true { effects.append(.stopServer) }
+        let workers = candidates.prefix(Self.workerLimit).map {
+            Worker(node: $0.node, memory: $0.memory)
+        }
+        attempt = Attempt(session: session, model: model, workers: Array(workers), began: now)
+        effects += [
+            .cancelTimer(.retry), .serving(true), .emit(.phase(.startingWorkers, session)),
+            .readModel(model, session),
+            .setTimer(.announce, after: Self.announceInterval),
+            .setTimer(.firstAnswer, after: Self.firstAnswerLimit),
+            .setTimer(.workersReady, after: Self.workersReadyLimit),
+        ]
+        for worker in workers { order(worker.node, to: true, &effects) }
+        tellProgress(&effects)
+    }
+
+    /// llama.cpp takes at most 16 devices.
+    static let workerLimit = 16
+
+    private mutating func end(_ effects: inout [LaunchEffect]) {
+        effects += [.cancelTimer(.retry), .stopServer, .serving(false), .emit(.stopped)]
+        release(&effects)
+        attempt = nil
+        report = nil
+        effects.append(.emit(.progressChanged))
+    }
+
+    private mutating func release(_ effects: inout [LaunchEffect]) {
+        releasing = attempt?.workers.map(\.node) ?? []
+        for node in releasing { order(node, to: false, &effects) }
+    }
+
+    /// Ends the session and begins another one, sooner or later.
+    mutating func replace(
+        because reason: String, at now: Instant, _ effects: inout [LaunchEffect]
+    ) {
+        guard attempt?.isOver == false else { return }
+        failures.removeAll { now - $0 > Self.failurePeriod }
+        failures.append(now)
+        guard failures.count <= Self.failureLimit else {
+            fail("\(reason) — after \(failures.count) attempts", &effects)
+            return
+        }
+        let delay = min(
+            Duration.milliseconds(100) * (1 << (2 * (failures.count - 1))), .seconds(10))
+        attempt?.isOver = true
+        attempt?.phase = .startingWorkers
+        effects += [
+            .stopServer, .emit(.replacing(because: reason)), .setTimer(.retry, after: delay),
+        ]
+        tellProgress(&effects, message: "Starting again: \(reason)")
+    }
+
+    /// Gives the launch up until the cluster changes, or for a while.
+    mutating func fail(_ reason: String, _ effects: inout [LaunchEffect]) {
+        guard attempt?.isOver == false else { return }
+        attempt?.isOver = true
+        attempt?.phase = .failed
+        effects += [
+            .stopServer, .setTimer(.retry, after: Self.failedRetryInterval),
+            .emit(.failed(reason: reason, retryAfter: Self.failedRetryInterval)),
+        ]
+        release(&effects)
+        tellProgress(&effects, message: reason)
+    }
+}

@@ -1,0 +1,127 @@
+package import Primitives
+
+package enum WorkerInput: Equatable, Sendable {
+    case order(WorkerOrder, from: NodeID)
+    /// The ballot that this member obeys; nil while there is no master.
+    case obeys(Ballot?)
+    /// The RPC server answers.
+    case serverReady(instance: UInt64)
+    /// The RPC server is gone and will be started again.
+    case serverDown
+    /// The RPC server was given up.
+    case serverFailed(reason: String)
+    case timer(WorkerTimer)
+}
+
+package enum WorkerTimer: Hashable, Sendable {
+    /// No master has asked for the RPC server for too long.
+    case orphaned
+}
+
+package enum WorkerEffect: Equatable, Sendable {
+    /// Start the RPC server; if one runs, stop it first: what it holds belongs to another session.
+    case startServer
+    case stopServer
+    case report(WorkerReport, to: NodeID)
+    case setTimer(WorkerTimer, after: Duration)
+    case cancelTimer(WorkerTimer)
+    case emit(WorkerEvent)
+}
+
+package enum WorkerEvent: Equatable, Sendable {
+    case begins(SessionID)
+    case ends(SessionID, because: String)
+}
+
+/// What a device does as a worker: it runs an RPC server for one session at a time, for the
+/// master that it obeys and for nobody else.
+package struct WorkerMachine: Sendable {
+    /// How long the RPC server outlives its master's last order.
+    ///
+    /// Longer than a lease on purpose: a hiccup of the network must not cost minutes of loading.
+    /// A higher ballot's order for another session ends it at once.
+    package static let orphanGrace: Duration = .seconds(10)
+
+    package private(set) var service: Service?
+    private let endpoint: Endpoint
+    private var obeyed: Ballot?
+
+    package struct Service: Equatable, Sendable {
+        package var session: SessionID
+        package var master: NodeID
+        package var state: WorkerReport.State
+        package var instance: UInt64
+        package var detail: String
+    }
+
+    /// - Parameter endpoint: where the device's RPC server is reached.
+    package init(endpoint: Endpoint) {
+        self.endpoint = endpoint
+    }
+
+    package mutating func handle(
+        _ input: WorkerInput, at now: Instant, effects: inout [WorkerEffect]
+    ) {
+        switch input {
+        case .order(let order, let master): obey(order, from: master, &effects)
+        case .obeys(let ballot): obeyed = ballot
+        case .serverReady(let instance):
+            service?.state = .ready
+            service?.instance = instance
+            tell(&effects)
+        case .serverDown:
+            service?.state = .starting
+            service?.instance = 0
+            tell(&effects)
+        case .serverFailed(let reason):
+            service?.state = .failed
+            service?.detail = reason
+            tell(&effects)
+        case .timer(.orphaned): end(because: "no master asked for it", &effects)
+        }
+    }
+
+    private mutating func obey(
+        _ order: WorkerOrder, from master: NodeID, _ effects: inout [WorkerEffect]
+    ) {
+        // A ballot counts once this member has obeyed it, which puts it on disk first; the order
+        // comes again.
+        guard order.ballot == obeyed, order.ballot.node == master else { return }
+        guard order.serves else {
+            end(because: "the master ended it", &effects)
+            let report = WorkerReport(
+                session: order.session, state: .stopped, instance: 0, endpoint: endpoint)
+            effects.append(.report(report, to: master))
+            return
+        }
+        effects.append(.setTimer(.orphaned, after: Self.orphanGrace))
+        if service?.session == order.session {
+            tell(&effects)
+            return
+        }
+        if let service, order.session < service.session { return }
+        if let old = service {
+            effects.append(.emit(.ends(old.session, because: "another session begins")))
+        }
+        service = Service(
+            session: order.session, master: master, state: .starting, instance: 0, detail: "")
+        effects += [.emit(.begins(order.session)), .startServer]
+        tell(&effects)
+    }
+
+    private mutating func end(because reason: String, _ effects: inout [WorkerEffect]) {
+        guard let old = service else { return }
+        service = nil
+        effects += [
+            .cancelTimer(.orphaned), .stopServer, .emit(.ends(old.session, because: reason)),
+        ]
+    }
+
+    private func tell(_ effects: inout [WorkerEffect]) {
+        guard let service else { return }
+        let report = WorkerReport(
+            session: service.session, state: service.state, instance: service.instance,
+            endpoint: endpoint, detail: service.detail)
+        effects.append(.report(report, to: service.master))
+    }
+}

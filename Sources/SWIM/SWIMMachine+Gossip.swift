@@ -1,0 +1,144 @@
+import Primitives
+
+// How news spreads, and how members find each other.
+extension SWIMMachine {
+    /// What is left of a datagram for messages once its header is written.
+    static let headerByteCount = 28
+
+    /// Sends a datagram and fills what is left of it with news.
+    mutating func send(
+        _ messages: [GossipMessage], to endpoint: Endpoint, _ effects: inout [SWIMEffect]
+    ) {
+        var messages = messages
+        let used = messages.reduce(Self.headerByteCount) { $0 + $1.byteCount }
+        queue.take(
+            byteCount: configuration.datagramByteLimit - used, limit: retransmitLimit,
+            into: &messages)
+        effects.append(.send(messages, to: endpoint))
+    }
+
+    /// How often a piece of news is sent: λ·⌈log10(n + 1)⌉.
+    private var retransmitLimit: Int {
+        let scale = Logarithm.base10(Double(presentCount + 1))
+        return configuration.retransmitMultiplier * max(1, Int(scale.rounded(.up)))
+    }
+
+    mutating func queueGossip(_ update: MemberUpdate, _ effects: inout [SWIMEffect]) {
+        queue.enqueue(update)
+        startGossip(&effects)
+    }
+
+    mutating func announceSelf(_ effects: inout [SWIMEffect]) {
+        queueGossip(update(of: own), &effects)
+    }
+
+    /// Gossip ticks only while there is news, so that a quiet cluster sleeps.
+    private mutating func startGossip(_ effects: inout [SWIMEffect]) {
+        guard !isGossiping else { return }
+        isGossiping = true
+        effects.append(.setTimer(.gossip, after: configuration.gossipInterval))
+    }
+
+    mutating func gossip(at now: Instant, _ effects: inout [SWIMEffect]) {
+        isGossiping = false
+        guard !queue.isEmpty else { return }
+        // Those who died lately hear the news too: only then can they object.
+        let recently = configuration.reconnectInterval * 3
+        let listeners = randomMembers(configuration.gossipFanout) {
+            $0.state.isPresent || ($0.state == .dead && now - $0.since < recently)
+        }
+        for listener in listeners where !queue.isEmpty {
+            send([], to: listener.endpoint, &effects)
+        }
+        // With nobody to tell, news waits for whoever joins: they get the full state anyway.
+        if listeners.isEmpty {
+            queue = GossipQueue()
+        } else if !queue.isEmpty {
+            startGossip(&effects)
+        }
+    }
+
+    func update(of member: Member) -> MemberUpdate {
+        let belief: MemberUpdate.Belief
+        switch member.state {
+        case .alive:
+            belief = .alive(
+                endpoint: member.endpoint, factsVersion: member.factsVersion,
+                facts: member.facts)
+        case .suspect: belief = .suspect(accuser: accuser(of: member.id))
+        case .dead: belief = .dead(accuser: own.id)
+        case .left: belief = .left
+        }
+        return MemberUpdate(id: member.id, incarnation: member.incarnation, belief: belief)
+    }
+
+    private func accuser(of id: NodeID) -> NodeID {
+        suspicions.first { $0.id == id }?.suspicion.accusers.first ?? own.id
+    }
+
+    /// What is held against a member, to be told to itself.
+    func opinion(of id: NodeID) -> [GossipMessage] {
+        guard let member = member(id), member.state != .alive else { return [] }
+        return [.update(update(of: member))]
+    }
+
+    // MARK: - Meeting
+
+    /// Somebody unknown, or somebody believed gone, speaks: compare notes, now and then.
+    mutating func introduce(
+        _ sender: NodeID, at source: Endpoint, now: Instant, _ effects: inout [SWIMEffect]
+    ) {
+        guard member(sender).map({ !$0.state.isPresent }) ?? true, !isLeaving else { return }
+        if let last = lastIntroduction, now - last < configuration.period { return }
+        lastIntroduction = now
+        effects.append(.sync(to: source))
+    }
+
+    mutating func sighted(_ endpoint: Endpoint, _ effects: inout [SWIMEffect]) {
+        guard endpoint != own.endpoint, !isLeaving, !isPresent(at: endpoint) else { return }
+        effects.append(.sync(to: endpoint))
+    }
+
+    /// Asks the seeds that are not members yet, ever more rarely.
+    mutating func askSeeds(_ effects: inout [SWIMEffect]) {
+        let missing = seeds.filter { !isPresent(at: $0) }
+        for seed in missing { effects.append(.sync(to: seed)) }
+        guard !seeds.isEmpty, !isLeaving else { return }
+        seedDelay =
+            missing.isEmpty
+            ? configuration.seedInterval
+            : min(seedDelay.scaled(by: 1.5), configuration.syncInterval)
+        effects.append(.setTimer(.seeds, after: seedDelay))
+    }
+
+    mutating func syncWithAnyone(_ effects: inout [SWIMEffect]) {
+        effects.append(.setTimer(.sync, after: jittered(configuration.syncInterval)))
+        guard !isLeaving, let partner = randomMembers(1, where: { $0.state == .alive }).first
+        else { return }
+        effects.append(.sync(to: partner.endpoint))
+    }
+
+    /// Tells a dead member that it is dead: if it was only cut off, it objects.
+    mutating func reconnect(at now: Instant, _ effects: inout [SWIMEffect]) {
+        effects.append(.setTimer(.reconnect, after: jittered(configuration.reconnectInterval)))
+        guard !isLeaving, let dead = randomMembers(1, where: { $0.state == .dead }).first else {
+            return
+        }
+        nextNumber &+= 1
+        let ping = GossipMessage.ping(number: nextNumber, target: dead.id)
+        send([ping] + opinion(of: dead.id), to: dead.endpoint, &effects)
+    }
+
+    private func isPresent(at endpoint: Endpoint) -> Bool {
+        others.contains { $0.state.isPresent && $0.endpoint == endpoint }
+    }
+
+    /// Up to `count` different members that fit, at random.
+    mutating func randomMembers(
+        _ count: Int, where isFit: (Member) -> Bool
+    ) -> [Member] {
+        var candidates = others.filter(isFit)
+        generator.shuffle(&candidates)
+        return Array(candidates.prefix(count))
+    }
+}

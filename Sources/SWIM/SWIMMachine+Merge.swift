@@ -1,0 +1,189 @@
+import Primitives
+
+// What is believed of members: a join of (incarnation, state), and of (incarnation, version) for
+// facts (SWIM §4.2).
+extension SWIMMachine {
+    mutating func merge(
+        _ update: MemberUpdate, at now: Instant, _ effects: inout [SWIMEffect]
+    ) {
+        guard update.id != own.id else {
+            hearOfSelf(update, &effects)
+            return
+        }
+        guard let index = index(of: update.id) else {
+            if case .alive = update.belief { welcome(update, at: now, &effects) }
+            return
+        }
+        let hasNewFacts = adoptFacts(of: update, at: index)
+        if case .suspect(let accuser) = update.belief,
+            others[index].state == .suspect, others[index].incarnation == update.incarnation
+        {
+            confirmSuspicion(of: index, by: accuser, update, at: now, &effects)
+        } else if isNewer(update, than: others[index]) {
+            adopt(update, at: index, now, &effects)
+        } else if hasNewFacts {
+            queueGossip(update, &effects)
+            effects.append(.emit(.factsChanged(others[index])))
+        }
+    }
+
+    /// Merges what another member believes of everybody.
+    ///
+    /// A death that somebody tells of after the fact is doubted first: the teller may be the one
+    /// that was cut off, and the accused gets the chance to refute.
+    mutating func mergeSync(
+        _ updates: [MemberUpdate], at now: Instant, _ effects: inout [SWIMEffect]
+    ) {
+        for var update in updates {
+            if case .dead(let accuser) = update.belief {
+                update.belief = .suspect(accuser: accuser)
+            }
+            merge(update, at: now, &effects)
+        }
+    }
+
+    private func isNewer(_ update: MemberUpdate, than member: Member) -> Bool {
+        (update.incarnation, update.state) > (member.incarnation, member.state)
+    }
+
+    private mutating func welcome(
+        _ update: MemberUpdate, at now: Instant, _ effects: inout [SWIMEffect]
+    ) {
+        guard case .alive(let endpoint, let version, let facts) = update.belief,
+            others.count + 1 < configuration.memberLimit
+        else { return }
+        let member = Member(
+            id: update.id, endpoint: endpoint, incarnation: update.incarnation,
+            factsVersion: version, facts: facts, since: now)
+        others.insert(member, at: insertionIndex(of: member.id))
+        addToRound(member.id)
+        queueGossip(update, &effects)
+        effects.append(.emit(.joined(member)))
+    }
+
+    private mutating func adoptFacts(of update: MemberUpdate, at index: Int) -> Bool {
+        guard case .alive(let endpoint, let version, let facts) = update.belief else {
+            return false
+        }
+        let known = (others[index].factsIncarnation, others[index].factsVersion)
+        guard (update.incarnation, version) > known else { return false }
+        others[index].factsIncarnation = update.incarnation
+        others[index].factsVersion = version
+        others[index].facts = facts
+        others[index].endpoint = endpoint
+        return true
+    }
+
+    private mutating func adopt(
+        _ update: MemberUpdate, at index: Int, _ now: Instant, _ effects: inout [SWIMEffect]
+    ) {
+        let before = others[index].state
+        others[index].incarnation = update.incarnation
+        others[index].state = update.state
+        if before != update.state { others[index].since = now }
+        endSuspicion(of: update.id, &effects)
+        queueGossip(update, &effects)
+        let member = others[index]
+        switch update.belief {
+        case .alive where before == .suspect: effects.append(.emit(.recovered(member)))
+        case .alive where before == .alive: effects.append(.emit(.factsChanged(member)))
+        case .alive: effects.append(.emit(.joined(member)))
+        case .suspect(let accuser):
+            beginSuspicion(of: member.id, by: accuser, at: now, &effects)
+            effects.append(.emit(.suspected(member, accuser: accuser)))
+        case .dead(let accuser): effects.append(.emit(.died(member, accuser: accuser)))
+        case .left: effects.append(.emit(.departed(member)))
+        }
+    }
+
+    /// Somebody speaks of this agent: whatever is not its own word is refuted by a higher
+    /// incarnation.
+    private mutating func hearOfSelf(
+        _ update: MemberUpdate, _ effects: inout [SWIMEffect]
+    ) {
+        guard !isLeaving else { return }
+        switch update.belief {
+        case .alive(let endpoint, let version, _):
+            // An echo of what this agent said is fine; words of an earlier life are not.
+            guard
+                (update.incarnation, version) > (own.incarnation, own.factsVersion)
+                    || (update.incarnation == own.incarnation && endpoint != own.endpoint)
+            else { return }
+        case .suspect, .dead, .left:
+            guard update.incarnation >= own.incarnation else { return }
+            localHealth = min(configuration.localHealthLimit, localHealth + 1)
+        }
+        own.incarnation = max(own.incarnation, update.incarnation) + 1
+        own.factsVersion = 0
+        effects.append(.persist(incarnation: own.incarnation))
+        announceSelf(&effects)
+        effects.append(.emit(.refuted(incarnation: own.incarnation)))
+    }
+
+    // MARK: - Suspicion
+
+    private mutating func beginSuspicion(
+        of id: NodeID, by accuser: NodeID, at now: Instant, _ effects: inout [SWIMEffect]
+    ) {
+        let count = presentCount
+        let scale = max(1, Logarithm.base10(Double(max(1, count))))
+        let minimum = configuration.period.scaled(
+            by: configuration.suspicionMultiplier * scale)
+        let suspicion = Suspicion(
+            by: accuser, at: now, minimum: minimum,
+            maximum: minimum.scaled(by: configuration.suspicionMaximumMultiplier),
+            // Neither the accused nor this agent's first accuser can confirm.
+            confirmations: count - 2 < configuration.suspicionConfirmations
+                ? 0 : configuration.suspicionConfirmations)
+        suspicions.append((id, suspicion))
+        effects.append(.setTimer(.suspicion(id), after: suspicion.deadline - now))
+    }
+
+    private mutating func confirmSuspicion(
+        of index: Int, by accuser: NodeID, _ update: MemberUpdate, at now: Instant,
+        _ effects: inout [SWIMEffect]
+    ) {
+        let id = others[index].id
+        guard let position = suspicions.firstIndex(where: { $0.id == id }),
+            suspicions[position].suspicion.confirm(by: accuser)
+        else { return }
+        queueGossip(update, &effects)
+        let deadline = suspicions[position].suspicion.deadline
+        effects.append(.cancelTimer(.suspicion(id)))
+        effects.append(.setTimer(.suspicion(id), after: max(.zero, deadline - now)))
+    }
+
+    private mutating func endSuspicion(of id: NodeID, _ effects: inout [SWIMEffect]) {
+        guard let index = suspicions.firstIndex(where: { $0.id == id }) else { return }
+        suspicions.remove(at: index)
+        effects.append(.cancelTimer(.suspicion(id)))
+    }
+
+    mutating func suspicionEnded(
+        _ id: NodeID, at now: Instant, _ effects: inout [SWIMEffect]
+    ) {
+        guard let suspicion = suspicions.first(where: { $0.id == id })?.suspicion,
+            let member = member(id), member.state == .suspect
+        else { return }
+        guard now >= suspicion.deadline else {
+            effects.append(.setTimer(.suspicion(id), after: suspicion.deadline - now))
+            return
+        }
+        merge(
+            MemberUpdate(
+                id: id, incarnation: member.incarnation, belief: .dead(accuser: own.id)),
+            at: now, &effects)
+    }
+
+    mutating func forgetOldTombstones(at now: Instant, _ effects: inout [SWIMEffect]) {
+        let old = others.filter {
+            !$0.state.isPresent && now - $0.since >= configuration.tombstoneTimeout
+        }
+        for member in old {
+            others.removeAll { $0.id == member.id }
+            removeFromRound(member.id)
+            queue.remove(member.id)
+            effects.append(.emit(.forgotten(member.id)))
+        }
+    }
+}

@@ -1,0 +1,205 @@
+package import Primitives
+
+/// Who is in the cluster, and who is alive: SWIM (Das, Gupta, Motivala, DSN 2002) with Lifeguard
+/// (Dadgar, Phillips, Currey, arXiv 1707.00788).
+///
+/// Every member is probed in turn; one that does not answer, directly or through others, is
+/// suspected; one that does not refute the suspicion in time is dead. News rides on the probes.
+/// A pure machine: time comes with each input, randomness from the seed, and everything that it
+/// wants done leaves as effects.
+package struct SWIMMachine: Sendable {
+    package let configuration: SWIMConfiguration
+    /// This agent, as it presents itself.
+    package internal(set) var own: Member
+    /// All others, dead and departed ones too until they are forgotten; sorted by id.
+    package internal(set) var others: [Member] = []
+
+    var generator: SeededGenerator
+    var queue = GossipQueue()
+    var suspicions: [(id: NodeID, suspicion: Suspicion)] = []
+    /// The others in the order in which they are probed, shuffled once a round.
+    var probeOrder: [NodeID] = []
+    var probeIndex = 0
+    var probe: Probe?
+    var relayed: [RelayedProbe] = []
+    var nextNumber: UInt32
+    /// 0 when this agent has no reason to doubt itself (Lifeguard §3.1).
+    package internal(set) var localHealth = 0
+    var seeds: [Endpoint] = []
+    var seedDelay: Duration
+    var isGossiping = false
+    var isLeaving = false
+    var lastIntroduction: Instant?
+
+    /// A probe that this agent makes for itself.
+    struct Probe {
+        let number: UInt32
+        let target: NodeID
+        var relayCount = 0
+        var nackCount = 0
+    }
+
+    /// A probe that this agent makes for somebody else.
+    struct RelayedProbe {
+        let number: UInt32
+        let requestNumber: UInt32
+        let requester: Endpoint
+    }
+
+    /// How many probes are made for others at a time; more are ignored, and nacked by nobody.
+    static let relayLimit = 64
+    /// How many seeds are kept.
+    static let seedLimit = 64
+
+    /// - Parameters:
+    ///   - incarnation: higher than any that this identity used before.
+    ///   - seed: for all random choices.
+    package init(
+        id: NodeID, endpoint: Endpoint, incarnation: UInt64, facts: DeviceFacts,
+        configuration: SWIMConfiguration = SWIMConfiguration(), seed: UInt64
+    ) {
+        own = Member(id: id, endpoint: endpoint, incarnation: incarnation, facts: facts)
+        self.configuration = configuration
+        generator = SeededGenerator(seed: seed)
+        seedDelay = configuration.seedInterval
+        // Numbers of an earlier life must not match: late acks would answer new probes.
+        nextNumber = UInt32(truncatingIfNeeded: generator.next())
+    }
+
+    package mutating func handle(
+        _ input: SWIMInput, at now: Instant, effects: inout [SWIMEffect]
+    ) {
+        switch input {
+        case .start(let seeds): start(seeds, at: now, &effects)
+        case .message(let message, let sender, let source):
+            receive(message, from: sender, source: source, at: now, &effects)
+        case .synced(let updates): mergeSync(updates, at: now, &effects)
+        case .sighted(let endpoint): sighted(endpoint, &effects)
+        case .streamAnswered(let number): answered(number, &effects)
+        case .timer(let timer): fired(timer, at: now, &effects)
+        case .facts(let facts): stateFacts(facts, &effects)
+        case .leave: leave(&effects)
+        }
+    }
+
+    /// Every member known, this agent included, sorted by id.
+    package var view: [Member] {
+        var all = others
+        all.insert(own, at: insertionIndex(of: own.id))
+        return all
+    }
+
+    package func member(_ id: NodeID) -> Member? {
+        if id == own.id { return own }
+        return index(of: id).map { others[$0] }
+    }
+
+    /// How many members take part, this agent included.
+    package var presentCount: Int {
+        others.reduce(1) { $0 + ($1.state.isPresent ? 1 : 0) }
+    }
+
+    /// Everything this agent believes, for a member that compares notes.
+    package var fullState: [MemberUpdate] {
+        view.map { member in update(of: member) }
+    }
+
+    // MARK: - Inputs
+
+    private mutating func start(
+        _ seeds: [Endpoint], at now: Instant, _ effects: inout [SWIMEffect]
+    ) {
+        own.since = now
+        effects.append(.persist(incarnation: own.incarnation))
+        announceSelf(&effects)
+        // A random first delay keeps agents that start together from probing in step.
+        let firstProbe = configuration.period.scaled(by: generator.fraction())
+        effects.append(.setTimer(.period, after: firstProbe))
+        effects.append(.setTimer(.sync, after: jittered(configuration.syncInterval)))
+        effects.append(.setTimer(.reconnect, after: jittered(configuration.reconnectInterval)))
+        self.seeds = Array(seeds.filter { $0 != own.endpoint }.prefix(Self.seedLimit))
+        askSeeds(&effects)
+    }
+
+    private mutating func receive(
+        _ message: GossipMessage, from sender: NodeID, source: Endpoint, at now: Instant,
+        _ effects: inout [SWIMEffect]
+    ) {
+        guard sender != own.id else {
+            if source != own.endpoint { effects.append(.emit(.duplicateIdentity(source))) }
+            return
+        }
+        switch message {
+        case .ping(let number, let target):
+            // A probe meant for who had this address before must not be answered in their name.
+            guard target == own.id else { return }
+            send([.ack(number: number)] + opinion(of: sender), to: source, &effects)
+            introduce(sender, at: source, now: now, &effects)
+        case .ack(let number): answered(number, &effects)
+        case .pingRequest(let number, let target, let endpoint):
+            relay(number, target: target, at: endpoint, for: source, &effects)
+        case .nack(let number):
+            if probe?.number == number { probe?.nackCount += 1 }
+        case .update(let update): merge(update, at: now, &effects)
+        }
+    }
+
+    private mutating func fired(
+        _ timer: SWIMTimer, at now: Instant, _ effects: inout [SWIMEffect]
+    ) {
+        switch timer {
+        case .period: beginPeriod(at: now, &effects)
+        case .probeTimeout(let number): probeIndirectly(number, &effects)
+        case .relayTimeout(let number): giveUpRelay(number, &effects)
+        case .gossip: gossip(at: now, &effects)
+        case .sync: syncWithAnyone(&effects)
+        case .reconnect: reconnect(at: now, &effects)
+        case .seeds: askSeeds(&effects)
+        case .suspicion(let id): suspicionEnded(id, at: now, &effects)
+        case .goodbye:
+            if isLeaving { effects.append(.emit(.goodbyeSpread)) }
+        }
+    }
+
+    private mutating func stateFacts(_ facts: DeviceFacts, _ effects: inout [SWIMEffect]) {
+        guard facts != own.facts else { return }
+        own.facts = facts
+        own.factsVersion += 1
+        announceSelf(&effects)
+        effects.append(.emit(.factsChanged(own)))
+    }
+
+    private mutating func leave(_ effects: inout [SWIMEffect]) {
+        guard !isLeaving else { return }
+        isLeaving = true
+        own.state = .left
+        guard presentCount > 1 else {
+            effects.append(.emit(.goodbyeSpread))
+            return
+        }
+        announceSelf(&effects)
+        effects.append(.setTimer(.goodbye, after: configuration.gossipInterval * 4))
+    }
+
+    // MARK: - Lookup
+
+    func index(of id: NodeID) -> Int? {
+        let index = insertionIndex(of: id)
+        return index < others.count && others[index].id == id ? index : nil
+    }
+
+    func insertionIndex(of id: NodeID) -> Int {
+        var low = 0
+        var high = others.count
+        while low < high {
+            let middle = (low + high) / 2
+            if others[middle].id < id { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// Within a quarter of the interval, so that members do not act in step.
+    mutating func jittered(_ interval: Duration) -> Duration {
+        interval.scaled(by: 0.75 + generator.fraction() / 2)
+    }
+}

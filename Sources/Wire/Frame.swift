@@ -1,0 +1,178 @@
+package import Primitives
+package import SWIM
+
+/// What travels on a stream between agents, after the header (Protocols/frame.md).
+package enum Frame: Equatable, Sendable {
+    /// No frame is longer, length prefix excluded.
+    package static let byteLimit = 1 << 19
+    /// No text in a frame is longer.
+    package static let updateLimit = 1024
+
+    /// Everything the sender believes; answered by `syncReply`.
+    case syncRequest([MemberUpdate])
+    case syncReply([MemberUpdate])
+    /// A probe for networks that drop datagrams; answered by `ack` if `target` is met.
+    case ping(number: UInt32, target: NodeID)
+    case ack(number: UInt32)
+    /// Asks for a stream to a local server of the receiver. After `serviceOpened` the stream
+    /// carries that server's bytes and no more frames.
+    case openService(Service, ballot: Ballot?)
+    case serviceOpened
+    case serviceRefused(reason: String)
+}
+
+/// A local server of a member that other members may reach through its agent.
+package enum Service: UInt8, Sendable, CaseIterable {
+    /// llama-server's HTTP port, on the master.
+    case llamaServer = 1
+    /// The agent's own HTTP gateway.
+    case gateway = 2
+    /// The RPC server, on a worker.
+    case rpcServer = 3
+}
+
+private enum FrameKind: UInt8 {
+    case syncRequest = 1
+    case syncReply = 2
+    case ping = 3
+    case ack = 4
+    case openService = 5
+    case serviceOpened = 6
+    case serviceRefused = 7
+}
+
+extension Frame {
+    /// The frame with its length prefix.
+    package var encoded: [UInt8] {
+        var body: [UInt8] = []
+        switch self {
+        case .syncRequest(let updates): Self.append(.syncRequest, updates, to: &body)
+        case .syncReply(let updates): Self.append(.syncReply, updates, to: &body)
+        case .ping(let number, let target):
+            body.append(FrameKind.ping.rawValue)
+            body.append(bigEndian: number)
+            body.append(target)
+        case .ack(let number):
+            body.append(FrameKind.ack.rawValue)
+            body.append(bigEndian: number)
+        case .openService(let service, let ballot):
+            body.append(FrameKind.openService.rawValue)
+            body.append(service.rawValue)
+            body.append(flag: ballot != nil)
+            if let ballot { body.append(ballot) }
+        case .serviceOpened: body.append(FrameKind.serviceOpened.rawValue)
+        case .serviceRefused(let reason):
+            body.append(FrameKind.serviceRefused.rawValue)
+            body.append(text: reason)
+        }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(4 + body.count)
+        bytes.append(bigEndian: UInt32(body.count))
+        return bytes + body
+    }
+
+    private static func append(
+        _ kind: FrameKind, _ updates: [MemberUpdate], to body: inout [UInt8]
+    ) {
+        body.append(kind.rawValue)
+        let updates = updates.prefix(updateLimit)
+        body.append(bigEndian: UInt16(updates.count))
+        for update in updates { update.encode(into: &body) }
+    }
+
+    /// Reads the body of a frame; nil if the kind is none that this version knows.
+    package init?(decoding bytes: Span<UInt8>) throws(WireError) {
+        var reader = WireReader(offset: 0)
+        guard let kind = FrameKind(rawValue: try reader.integer(bytes)) else { return nil }
+        switch kind {
+        case .syncRequest: self = .syncRequest(try Self.updates(bytes, &reader))
+        case .syncReply: self = .syncReply(try Self.updates(bytes, &reader))
+        case .ping:
+            let number: UInt32 = try reader.integer(bytes)
+            self = .ping(number: number, target: try reader.node(bytes))
+        case .ack: self = .ack(number: try reader.integer(bytes))
+        case .openService:
+            let rawService: UInt8 = try reader.integer(bytes)
+            guard let service = Service(rawValue: rawService) else {
+                throw .badValue(field: "service", value: UInt64(rawService))
+            }
+            let hasBallot = try reader.flag(bytes, "hasBallot")
+            self = .openService(service, ballot: hasBallot ? try reader.ballot(bytes) : nil)
+        case .serviceOpened: self = .serviceOpened
+        case .serviceRefused: self = .serviceRefused(reason: try reader.text(bytes, "reason"))
+        }
+        try reader.finish(bytes)
+    }
+
+    private static func updates(
+        _ bytes: Span<UInt8>, _ reader: inout WireReader
+    ) throws(WireError) -> [MemberUpdate] {
+        let count = Int(try reader.integer(bytes, UInt16.self))
+        guard count <= updateLimit else {
+            throw .tooMany(field: "updates", count: count, limit: updateLimit)
+        }
+        var updates: [MemberUpdate] = []
+        for _ in 0..<count { updates.append(try MemberUpdate(bytes, &reader)) }
+        return updates
+    }
+}
+
+/// Cuts a stream into its header and its frames, whatever the pieces in which bytes arrive.
+package struct FrameReader: Sendable {
+    private var buffer: [UInt8] = []
+    package private(set) var header: WireHeader?
+    package private(set) var unknownCount = 0
+
+    package init() {}
+
+    package mutating func append(_ bytes: [UInt8]) {
+        buffer += bytes
+    }
+
+    /// The next whole frame; nil while bytes are missing.
+    ///
+    /// An error ends the stream: what follows cannot be found. Never keeps more than one frame
+    /// and what came with it.
+    package mutating func next(cluster: UInt64) throws(WireError) -> Frame? {
+        if header == nil {
+            guard buffer.count >= WireHeader.byteCount else {
+                try checkBeginning()
+                return nil
+            }
+            var offset = 0
+            let header = try WireHeader(decoding: buffer.span, at: &offset)
+            guard header.cluster == cluster else { throw .otherCluster(header.cluster) }
+            self.header = header
+            buffer.removeFirst(offset)
+        }
+        while true {
+            var reader = WireReader(offset: 0)
+            guard buffer.count >= 4 else { return nil }
+            let length: UInt32 = try reader.integer(buffer.span)
+            guard length > 0 else { throw .badValue(field: "length", value: 0) }
+            guard length <= Frame.byteLimit else {
+                throw .frameTooLong(byteCount: length, limit: Frame.byteLimit)
+            }
+            let end = 4 + Int(length)
+            guard buffer.count >= end else { return nil }
+            let frame = try Frame(decoding: buffer.span.extracting(4..<end))
+            buffer.removeFirst(end)
+            if let frame { return frame }
+            unknownCount += 1
+        }
+    }
+
+    /// Refuses a stranger by its first two bytes, rather than wait for the rest.
+    private func checkBeginning() throws(WireError) {
+        guard buffer.count >= 2 else { return }
+        var reader = WireReader(offset: 0)
+        let magic: UInt16 = try reader.integer(buffer.span)
+        guard magic == WireHeader.magic else { throw .badMagic(magic) }
+    }
+
+    /// What was read beyond the last frame, when the stream carries something else from here on.
+    package mutating func takeRest() -> [UInt8] {
+        defer { buffer = [] }
+        return buffer
+    }
+}

@@ -1,0 +1,57 @@
+package import LayerPlacement
+package import LeaderElection
+package import SWIM
+
+/// Everything that travels in datagrams.
+package enum Message: Equatable, Sendable {
+    case gossip(GossipMessage)
+    case election(ElectionMessage)
+    case placement(PlacementMessage)
+}
+
+/// The kinds of messages; append-only, never reused.
+enum MessageKind: UInt8 {
+    case ping = 1
+    case ack = 2
+    case pingRequest = 3
+    case nack = 4
+    case update = 5
+    case preVoteRequest = 16
+    case preVoteReply = 17
+    case voteRequest = 18
+    case voteReply = 19
+    case heartbeat = 20
+    case heartbeatReply = 21
+    case resign = 22
+    case workerOrder = 32
+    case workerReport = 33
+    case wanted = 34
+    case progress = 35
+}
+
+extension Message {
+    /// Appends the kind and the fields.
+    func encode(into bytes: inout [UInt8]) {
+        switch self {
+        case .gossip(let message): message.encode(into: &bytes)
+        case .election(let message): message.encode(into: &bytes)
+        case .placement(let message): message.encode(into: &bytes)
+        }
+    }
+
+    /// Reads one message, kind included; nil if the kind is none that this version knows.
+    init?(decoding bytes: Span<UInt8>) throws(WireError) {
+        var reader = WireReader(offset: 0)
+        guard let kind = MessageKind(rawValue: try reader.integer(bytes)) else { return nil }
+        switch kind {
+        case .ping, .ack, .pingRequest, .nack, .update:
+            self = .gossip(try GossipMessage(kind, bytes, &reader))
+        case .preVoteRequest, .preVoteReply, .voteRequest, .voteReply, .heartbeat,
+            .heartbeatReply, .resign:
+            self = .election(try ElectionMessage(kind, bytes, &reader))
+        case .workerOrder, .workerReport, .wanted, .progress:
+            self = .placement(try PlacementMessage(kind, bytes, &reader))
+        }
+        try reader.finish(bytes)
+    }
+}

@@ -1,0 +1,103 @@
+import Primitives
+
+/// Reads the fields of a message one after the other.
+struct WireReader {
+    var offset: Int
+
+    mutating func integer<Value: FixedWidthInteger & UnsignedInteger>(
+        _ bytes: Span<UInt8>, _: Value.Type = Value.self
+    ) throws(WireError) -> Value {
+        do throws(TruncatedBytes) {
+            return try bytes.readBigEndian(Value.self, at: &offset)
+        } catch {
+            throw WireError(error)
+        }
+    }
+
+    mutating func node(_ bytes: Span<UInt8>) throws(WireError) -> NodeID {
+        NodeID(try integer(bytes, UInt128.self))
+    }
+
+    mutating func flag(_ bytes: Span<UInt8>, _ field: String) throws(WireError) -> Bool {
+        let value: UInt8 = try integer(bytes)
+        guard value <= 1 else { throw .badValue(field: field, value: UInt64(value)) }
+        return value == 1
+    }
+
+    mutating func ballot(_ bytes: Span<UInt8>) throws(WireError) -> Ballot {
+        let term: UInt64 = try integer(bytes)
+        return Ballot(term: term, node: try node(bytes))
+    }
+
+    /// A length byte and UTF-8.
+    mutating func text(
+        _ bytes: Span<UInt8>, _ field: String, limit: Int = 255
+    ) throws(WireError) -> String {
+        let count = Int(try integer(bytes, UInt8.self))
+        guard count <= limit else { throw .tooMany(field: field, count: count, limit: limit) }
+        let raw: [UInt8]
+        do throws(TruncatedBytes) {
+            raw = try bytes.readBytes(count, at: &offset)
+        } catch {
+            throw WireError(error)
+        }
+        guard let text = String(validating: raw, as: UTF8.self) else {
+            throw .badText(field: field)
+        }
+        return text
+    }
+
+    mutating func endpoint(_ bytes: Span<UInt8>) throws(WireError) -> Endpoint {
+        let family: UInt8 = try integer(bytes)
+        let address: IPAddress
+        switch family {
+        case 4: address = .v4(try integer(bytes))
+        case 6: address = .v6(try integer(bytes))
+        default: throw .badValue(field: "family", value: UInt64(family))
+        }
+        return Endpoint(address: address, port: try integer(bytes))
+    }
+
+    mutating func session(_ bytes: Span<UInt8>) throws(WireError) -> (Ballot, UInt32) {
+        let ballot = try ballot(bytes)
+        return (ballot, try integer(bytes))
+    }
+
+    func finish(_ bytes: Span<UInt8>) throws(WireError) {
+        guard offset == bytes.count else { throw .trailingBytes(bytes.count - offset) }
+    }
+}
+
+extension [UInt8] {
+    mutating func append(_ node: NodeID) {
+        append(bigEndian: node.rawValue)
+    }
+
+    mutating func append(_ ballot: Ballot) {
+        append(bigEndian: ballot.term)
+        append(ballot.node)
+    }
+
+    mutating func append(flag: Bool) {
+        append(flag ? 1 as UInt8 : 0)
+    }
+
+    /// A length byte and UTF-8; texts are bounded where they are made.
+    mutating func append(text: String) {
+        let text = text.cut(toByteCount: 255)
+        append(UInt8(text.utf8.count))
+        append(contentsOf: text.utf8)
+    }
+
+    mutating func append(_ endpoint: Endpoint) {
+        switch endpoint.address {
+        case .v4(let bits):
+            append(4 as UInt8)
+            append(bigEndian: bits)
+        case .v6(let bits, _):
+            append(6 as UInt8)
+            append(bigEndian: bits)
+        }
+        append(bigEndian: endpoint.port)
+    }
+}
