@@ -37,10 +37,7 @@ package struct GGUFReader: Sendable {
     ///
     /// The closure is asked for ranges within the file only, from front to back, of at most
     /// `windowByteCount` bytes. It throws `GGUFError.unreadable` when the file cannot be read.
-    ///
-    /// - Parameters:
-    ///   - byteCount: the size of the whole file.
-    ///   - read: returns that many bytes of the file from the offset on.
+    /// `byteCount` is the size of the whole file, within which every tensor has to lie.
     package func readHeader(
         byteCount: UInt64,
         read: (_ offset: UInt64, _ byteCount: Int) throws(GGUFError) -> [UInt8]

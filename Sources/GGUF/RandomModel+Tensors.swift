@@ -136,7 +136,7 @@ struct WeightLevels {
 /// The IEEE 754 half nearest to a float, ties to even; too small ones become zero.
 ///
 /// `Float16` would do the same, but Swift has none on Intel Macs.
-func halfPrecisionBits(_ value: Float) -> UInt16 {
+package func halfPrecisionBits(_ value: Float) -> UInt16 {
     let bits = value.bitPattern
     let sign = UInt16(truncatingIfNeeded: bits >> 16) & 0x8000
     let magnitude = bits & 0x7FFF_FFFF

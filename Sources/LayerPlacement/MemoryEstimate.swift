@@ -51,10 +51,12 @@ package struct MemoryEstimate: Hashable, Sendable {
 /// What a model demands of each device, depending on the layers that the device holds.
 ///
 /// Compared with llama.cpp 0.7.0's `model`, `KV` and `compute buffer size` over models of 1 to
-/// 100 MB, micro-batches of 64 and 512 and contexts of 512 to 8192: weights and cache equal to
-/// the printed decimals, compute never below and at most 50 % above. A device needs for a
-/// micro-batch of T tokens, with 4-byte numbers:
+/// 590 MB, micro-batches of 64 and 512 and contexts of 512 to 8192: weights and cache equal to
+/// the printed decimals; compute never below and at most 25 % above on devices with several
+/// layers (more with one layer, and far more with the output alone). A device needs for a
+/// micro-batch of T tokens:
 ///
+///     T · 128                                                  positions and the like
 ///     T · (3 · feedForwardLength + 7 · embeddingLength) · 4    activations
 ///     T · 9 · embeddingLength · 4                              on the first device, more of them
 ///     T · cells · 8                                            the attention mask
@@ -134,8 +136,8 @@ package struct MemoryDemand: Sendable {
         let activations =
             3 * feedForwardLength + (isFirst ? 16 : 7) * embeddingLength
         let mask = settings.usesFlashAttention ? 8 : 16 + 4 * headCount
-        let perToken = ByteCount(UInt64(settings.cellCount)).scaled(by: mask)
-        return (ByteCount(activations * 4) + perToken)
+        let maskPerToken = ByteCount(UInt64(settings.cellCount)).scaled(by: mask)
+        return (ByteCount(activations * 4 + 128) + maskPerToken)
             .scaled(by: UInt64(settings.microBatchLength))
     }
 }
