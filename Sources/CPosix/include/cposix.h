@@ -1,1 +1,2 @@
 #pragma once
+#include "telemetry_shim.h"
