@@ -1,4 +1,8 @@
+internal import Processes
+
 @main
 struct Caravan {
-    static func main() {}
+    static func main() {
+        ProcessGuard.becomeCommandIfRequested()
+    }
 }

@@ -1,2 +1,4 @@
 #pragma once
+#include "agent_shim.h"
+#include "process_guard.h"
 #include "telemetry_shim.h"
