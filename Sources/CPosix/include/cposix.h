@@ -1,4 +1,5 @@
 #pragma once
 #include "agent_shim.h"
 #include "process_guard.h"
+#include "sockets_shim.h"
 #include "telemetry_shim.h"
