@@ -120,7 +120,8 @@ let package = Package(
             [
                 "EngineStore", "EventLoop", "GGUF", "Gateway", "LayerPlacement", "LeaderElection",
                 "LlamaEngine", "Primitives", "Processes", "Runtime", "SWIM", "Sockets",
-                "Supervision", "Telemetry", "Wire", product("Logging", "swift-log"),
+                "Supervision", "Telemetry", "Wire", "CPosix", product("Logging", "swift-log"),
+                product("SystemPackage", "swift-system"),
             ]
         ),
         .executableTarget(

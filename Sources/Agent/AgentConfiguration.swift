@@ -3,6 +3,8 @@ package import Primitives
 /// Everything that an agent is started with.
 package struct AgentConfiguration: Sendable {
     package static let agentPort: UInt16 = 52414
+    /// Where beacons go; shared by all agents of a machine.
+    package static let beaconPort: UInt16 = 52413
     package static let httpPort: UInt16 = 52415
     package static let rpcPort: UInt16 = 60000
     package static let llamaPort: UInt16 = 8080

@@ -1,9 +1,7 @@
 import CPosix
-import EngineStore
 import EventLoop
 import Gateway
 import LayerPlacement
-import LlamaEngine
 import Primitives
 import Runtime
 import Sockets
@@ -96,7 +94,7 @@ final class AgentParts: Sendable {
             folder: models, configuration: coreConfiguration)
         discovery =
             configuration.discovers
-            ? Discovery(
+            ? try Discovery(
                 loop: loop, bind: configuration.bind, endpoint: endpoint,
                 header: WireHeader(
                     cluster: WireHeader.tag(ofCluster: configuration.cluster), sender: node),
@@ -111,7 +109,7 @@ final class AgentParts: Sendable {
                 try $0.start { connection in core.accept(connection) }
             }
             core.start(seeds: configuration.seeds, remembered: record.peers)
-            discovery?.start()
+            try discovery?.assumeIsolated { try $0.start() }
             facts.follow(on: loop) { [core] facts in core.factsChanged(facts) }
         }
     }
@@ -134,7 +132,7 @@ final class AgentParts: Sendable {
                 if pending.withLock({ $0 -= 1; return $0 == 0 }) { continuation.resume() }
             }
             loop.execute { [self] in
-                discovery?.stop()
+                discovery?.assumeIsolated { $0.stop() }
                 observer.whenGoodbyeSpread(finishOne)
                 core.leave(stopped: finishOne)
             }
@@ -179,7 +177,7 @@ final class AgentParts: Sendable {
         _ configuration: AgentConfiguration
     ) throws -> IPAddress {
         guard configuration.bind.isUnspecified else { return configuration.bind }
-        let candidates = try Interfaces.list().filter {
+        let candidates = try Interfaces.addresses().filter {
             $0.isUp && !$0.address.isLoopback && !$0.address.isLinkLocal
         }.map(\.address)
         let sameFamily = candidates.first { candidate in

@@ -3,7 +3,7 @@ import LayerPlacement
 import LeaderElection
 package import Primitives
 package import SWIM
-import Wire
+package import Wire
 
 /// Carries the SWIM machine: its datagrams and streams are the agent's own address.
 package actor Membership {
@@ -143,10 +143,18 @@ extension Membership: DatagramReceiver {
                 "datagram.\(error.reason)", detail: "\(bytes.count) bytes from \(source): \(error)")
             return
         }
-        assumeIsolated { $0.receive(datagram, from: source) }
+        receive(datagram, from: source)
     }
 
-    private func receive(_ datagram: Datagram, from source: Endpoint) {
+    /// What datagrams of this cluster are marked with.
+    package nonisolated var clusterTag: UInt64 { cluster }
+
+    /// Takes a datagram that was decoded already. Called on the loop.
+    package nonisolated func receive(_ datagram: Datagram, from source: Endpoint) {
+        assumeIsolated { $0.take(datagram, from: source) }
+    }
+
+    private func take(_ datagram: Datagram, from source: Endpoint) {
         if datagram.unknownCount > 0 {
             world.observer.refused(
                 "message.unknownKind", detail: "\(datagram.unknownCount) from \(source)")
@@ -162,6 +170,9 @@ extension Membership: DatagramReceiver {
             case .placement(let message):
                 guard isPresent(sender) else { continue }
                 peers?.placement.assumeIsolated { $0.receive(message, from: sender) }
+            case .beacon(let endpoint):
+                guard sender != machine.own.id else { continue }
+                handle(.sighted(endpoint))
             }
         }
     }

@@ -1,6 +1,6 @@
 import EventLoop
 import LayerPlacement
-import LlamaEngine
+
 package import Primitives
 import Supervision
 
@@ -223,7 +223,7 @@ package actor Supervisor {
         case .rpc: world.observer.log(RPCServerOutput.record(of: line))
         case .llama:
             world.observer.log(LlamaServerOutput.record(of: line))
-            guard let session, let event = LlamaServerOutput.read(line)?.serverEvent else {
+            guard let session, let event = LlamaServerOutput.read(line) else {
                 return
             }
             if event == .loaded { handle(.ready, .llama) }

@@ -57,7 +57,7 @@ extension ElectionMessage {
                     term: try reader.integer(bytes)))
         case .resign: self = .resign(try reader.ballot(bytes))
         case .ping, .ack, .pingRequest, .nack, .update, .workerOrder, .workerReport, .wanted,
-            .progress:
+            .progress, .beacon:
             throw .badValue(field: "kind", value: UInt64(kind.rawValue))
         }
     }
