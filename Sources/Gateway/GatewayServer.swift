@@ -79,7 +79,7 @@ package struct GatewayServer: Sendable {
             }
         } catch let error as IOError {
             throw GatewayServerError(error, host: host, port: port)
-        } catch where Task.isCancelled {
+        } catch  where Task.isCancelled {
             // Stopped before it listened.
         }
     }
