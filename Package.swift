@@ -14,8 +14,17 @@ let settings: [SwiftSetting] = [
 ]
 
 /// A module of our own, with the settings that every module shares.
-func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+func module(
+    _ name: String,
+    _ dependencies: [Target.Dependency] = [],
+    resources: [Resource] = []
+) -> Target {
+    .target(
+        name: name,
+        dependencies: dependencies,
+        resources: resources,
+        swiftSettings: settings
+    )
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -111,7 +120,8 @@ let package = Package(
                 product("HummingbirdCore", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("Logging", "swift-log"),
                 nio, nioPosix, nioHTTP1,
-            ]
+            ],
+            resources: [.embedInCode("Dashboard/index.html")]
         ),
 
         // Composition.
@@ -128,7 +138,7 @@ let package = Package(
             name: "caravan",
             dependencies: [
                 "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "Primitives",
-                "Processes", "Telemetry",
+                "Processes", "Telemetry", product("SystemPackage", "swift-system"),
                 product("ArgumentParser", "swift-argument-parser"),
             ],
             swiftSettings: settings

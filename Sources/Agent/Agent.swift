@@ -8,7 +8,7 @@ package import Primitives
 import Runtime
 import Sockets
 import Synchronization
-import Telemetry
+package import Telemetry
 import Wire
 
 /// One agent: everything of it, from its sockets to its dashboard.

@@ -1,6 +1,7 @@
-package import Gateway
+import SWIM
+import Gateway
 import LayerPlacement
-package import Primitives
+import Primitives
 import Runtime
 import Sockets
 import Wire

@@ -1,8 +1,8 @@
 import CPosix
 import EventLoop
 import Gateway
-package import Primitives
-package import Runtime
+import Primitives
+import Runtime
 import Synchronization
 import Telemetry
 

@@ -48,7 +48,7 @@ final class AgentParts: Sendable {
         endpoint = Endpoint(address: address, port: configuration.agentPort)
         http = Endpoint(address: address, port: configuration.httpPort)
 
-        loop = try PollLoop()
+        loop = try PollLoop(name: "caravan-loop")
         relay = Relay()
         do {
             datagrams = try UDPSocket(
@@ -77,7 +77,10 @@ final class AgentParts: Sendable {
             servers: Supervisor.ServerEndpoints(
                 rpc: Endpoint(address: configuration.bind, port: configuration.rpcPort),
                 rpcExternal: Endpoint(address: address, port: configuration.rpcPort),
-                llama: Endpoint(address: .loopback, port: configuration.llamaPort)),
+                // Several agents of one machine share a port, each on its own loopback address.
+                llama: Endpoint(
+                    address: configuration.bind.isLoopback ? configuration.bind : .loopback,
+                    port: configuration.llamaPort)),
             facts: facts.measure())
         let world = World(
             loop: loop, datagrams: datagrams, streams: streams,

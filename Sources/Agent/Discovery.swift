@@ -40,14 +40,8 @@ actor Discovery {
     }
 
     /// Called on the loop, as is everything here.
-    func start() throws(SocketError) {
-        do throws(SocketError) {
-            try socket.assumeIsolated { [self] socket throws(SocketError) in
-                try socket.start(self)
-            }
-        } catch {
-            throw error
-        }
+    func start() throws {
+        try socket.assumeIsolated { try $0.start(self) }
         send()
     }
 

@@ -2,7 +2,7 @@ import Dispatch
 import EventLoop
 import FoundationEssentials
 package import GGUF
-import Gateway
+package import Gateway
 package import LayerPlacement
 import Primitives
 import Runtime
@@ -84,13 +84,17 @@ package final class ModelsFolder: ModelSource {
         return bytes
     }
 
+    private static func byteCount(of path: String) -> UInt64 {
+        guard let file = try? FileDescriptor.open(FilePath(path), .readOnly) else { return 0 }
+        defer { try? file.close() }
+        return UInt64((try? file.seek(offset: 0, from: .end)) ?? 0)
+    }
+
     /// The models in the folder, sorted by name. Blocks.
     package func list() -> [ModelFile] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
         return names.filter { $0.hasSuffix(".gguf") }.sorted().prefix(Self.listLimit).map { name in
-            let attributes = try? FileManager.default.attributesOfItem(atPath: path + "/" + name)
-            let size = (attributes?[.size] as? NSNumber)?.uint64Value ?? 0
-            return ModelFile(name: name, byteCount: size)
+            ModelFile(name: name, byteCount: Self.byteCount(of: path + "/" + name))
         }
     }
 }

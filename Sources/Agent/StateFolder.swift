@@ -44,7 +44,7 @@ package struct StateFolder: Sendable {
             throw AgentProblem("The state folder \(path) cannot be made: \(error)")
         }
         // Never closed: the lock ends with the process.
-        let descriptor = agent_lock_file(lockPath)
+        let descriptor = unsafe agent_lock_file(lockPath)
         guard descriptor >= 0 else {
             throw AgentProblem(
                 "Another agent uses the state folder \(path) (or it is not writable): give each "
@@ -87,7 +87,7 @@ package struct StateFolder: Sendable {
             _ = try file.writeAll(bytes)
             guard agent_sync(file.rawValue) == 0 else { throw Errno.ioError }
         }
-        guard agent_rename(filePath + ".new", filePath) == 0 else { throw Errno.ioError }
+        guard unsafe agent_rename(filePath + ".new", filePath) == 0 else { throw Errno.ioError }
         let folder = try FileDescriptor.open(FilePath(path), .readOnly)
         try folder.closeAfter {
             guard agent_sync(folder.rawValue) == 0 else { throw Errno.ioError }
