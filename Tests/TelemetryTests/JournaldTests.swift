@@ -111,7 +111,7 @@ import Testing
                 > /run/systemd/journald.conf.d/caravan.conf
             \(Self.journald) 2> "$1/journald.log" &
             journald=$!
-            trap 'kill $journald' EXIT
+            trap 'kill $journald; wait $journald || true' EXIT
             for attempt in $(seq 200); do
                 [ -S /run/systemd/journal/socket ] && break
                 sleep 0.05
