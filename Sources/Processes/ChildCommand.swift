@@ -1,27 +1,23 @@
 /// A program to start: an absolute path, its arguments, and what differs from our surroundings.
+///
+/// Its standard input is empty.
 package struct ChildCommand: Sendable, Equatable {
     package var executable: String
     package var arguments: [String]
     /// Changes to the inherited environment; nil removes a variable.
     package var environment: [String: String?]
     package var workingDirectory: String?
-    /// Whether the child's standard input is a pipe that stays open until the child has ended.
-    ///
-    /// Otherwise it is empty. Some programs take the end of their input for an order to leave.
-    package var holdsInputOpen: Bool
 
     package init(
         executable: String,
         arguments: [String] = [],
         environment: [String: String?] = [:],
-        workingDirectory: String? = nil,
-        holdsInputOpen: Bool = false
+        workingDirectory: String? = nil
     ) {
         self.executable = executable
         self.arguments = arguments
         self.environment = environment
         self.workingDirectory = workingDirectory
-        self.holdsInputOpen = holdsInputOpen
     }
 }
 

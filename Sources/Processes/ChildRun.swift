@@ -21,25 +21,14 @@ struct ChildRun: Sendable {
             return .couldNotStart("\(command.executable) is not an executable file")
         }
         do {
-            let status =
-                if command.holdsInputOpen {
-                    try await Subprocess.run(
-                        configuration,
-                        input: .inputWriter,
-                        output: .sequence,
-                        error: .sequence,
-                        body: { try await follow($0) }
-                    ).terminationStatus
-                } else {
-                    try await Subprocess.run(
-                        configuration,
-                        input: .none,
-                        output: .sequence,
-                        error: .sequence,
-                        body: { try await follow($0) }
-                    ).terminationStatus
-                }
-            return switch status {
+            let result = try await Subprocess.run(
+                configuration,
+                input: .none,
+                output: .sequence,
+                error: .sequence,
+                body: { try await follow($0) }
+            )
+            return switch result.terminationStatus {
             case .exited(let code): .exited(code: code)
             case .signaled(let number): .signalled(number)
             }
@@ -77,8 +66,8 @@ struct ChildRun: Sendable {
         )
     }
 
-    private func follow<Input: InputProtocol>(
-        _ execution: Execution<Input, SequenceOutput, SequenceOutput>
+    private func follow(
+        _ execution: Execution<NoInput, SequenceOutput, SequenceOutput>
     ) async throws {
         let pid = execution.processIdentifier.value
         onStart(pid)
