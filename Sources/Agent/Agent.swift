@@ -31,34 +31,47 @@ package struct Agent: Sendable {
     ///
     /// - Throws: `AgentProblem` if it cannot start; nothing is left behind then.
     package func run(
-        logs: LogPipeline, onStart: @escaping @Sendable (Started) -> Void = { _ in }
+        logs: LogPipeline,
+        onStart: @escaping @Sendable (Started) -> Void = { _ in }
     ) async throws {
         guard configuration.isOpen else {
             throw AgentProblem(
                 "This agent has no cluster key yet, so everybody on its network could join, see "
-                    + "prompts and use its memory. Start it with --open if you trust the network.")
+                    + "prompts and use its memory. Start it with --open if you trust the network."
+            )
         }
         let parts = try await AgentParts(configuration, logs: logs)
         defer { parts.closeSockets() }
         logs.emit(
             LogRecord(
-                "agent.open", .warning,
+                "agent.open",
+                .warning,
                 "This agent runs OPEN: whoever reaches \(parts.endpoint) can join the cluster, read "
                     + "prompts and use this device. Use it on networks that you trust only.",
-                ["address": .text("\(parts.endpoint)")]))
+                ["address": .text("\(parts.endpoint)")]
+            )
+        )
         try await parts.start()
         logs.emit(
             LogRecord(
-                "agent.started", .notice, "Agent \(configuration.name) runs",
+                "agent.started",
+                .notice,
+                "Agent \(configuration.name) runs",
                 [
                     "node": .text("\(parts.node)"), "address": .text("\(parts.endpoint)"),
                     "http": .text("\(parts.http)"),
                     "engine": .text(parts.engineVersion ?? "none"),
-                ]))
+                ]
+            )
+        )
         let bound = Started(node: parts.node, endpoint: parts.endpoint, http: parts.http)
         let gateway = GatewayServer(
-            backend: parts.backend, host: "\(configuration.bind)", port: configuration.httpPort,
-            logger: logs.libraryLogger(label: "gateway"), onBound: { _ in onStart(bound) })
+            backend: parts.backend,
+            host: "\(configuration.bind)",
+            port: configuration.httpPort,
+            logger: logs.libraryLogger(label: "gateway"),
+            onBound: { _ in onStart(bound) }
+        )
         do {
             try await gateway.run()
         } catch {

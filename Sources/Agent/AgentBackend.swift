@@ -16,8 +16,12 @@ final class AgentBackend: GatewayBackend {
     private let configuration: CoreConfiguration
 
     init(
-        core: AgentCore, loop: PollLoop, observer: AgentObserver, services: ServiceClient,
-        folder: ModelsFolder, configuration: CoreConfiguration
+        core: AgentCore,
+        loop: PollLoop,
+        observer: AgentObserver,
+        services: ServiceClient,
+        folder: ModelsFolder,
+        configuration: CoreConfiguration
     ) {
         self.core = core
         self.loop = loop
@@ -55,11 +59,14 @@ final class AgentBackend: GatewayBackend {
     func launch(_ request: LaunchRequest) async throws(GatewayRefusal) {
         let context = request.context ?? Int(WantedModel.defaultContext)
         guard (1...1 << 30).contains(context) else {
-            throw .badModel(message: "A context of \(context) tokens makes no sense: give 1 or more")
+            throw .badModel(
+                message: "A context of \(context) tokens makes no sense: give 1 or more"
+            )
         }
         guard request.model.utf8.count <= WantedModel.nameByteLimit, !request.model.isEmpty else {
             throw .badModel(
-                message: "A model's name has 1 to \(WantedModel.nameByteLimit) bytes")
+                message: "A model's name has 1 to \(WantedModel.nameByteLimit) bytes"
+            )
         }
         try await requireMaster()
         let model = WantedModel(name: request.model, context: UInt32(context))
@@ -98,7 +105,8 @@ final class AgentBackend: GatewayBackend {
                 guard let endpoint = snapshot.llamaEndpoint else {
                     throw .noModel(
                         phase: snapshot.report?.phase.name,
-                        message: snapshot.report?.message ?? "No model was launched")
+                        message: snapshot.report?.message ?? "No model was launched"
+                    )
                 }
                 return try await services.connectLocally(to: endpoint)
             }
@@ -109,11 +117,14 @@ final class AgentBackend: GatewayBackend {
         if service == .llamaServer, snapshot.report?.phase != .ready {
             throw .noModel(
                 phase: snapshot.report?.phase.name,
-                message: snapshot.report?.message ?? "No model was launched")
+                message: snapshot.report?.message ?? "No model was launched"
+            )
         }
         return try await services.connect(
-            to: service == .gateway ? .gateway : .llamaServer, ballot: master,
-            at: member.endpoint)
+            to: service == .gateway ? .gateway : .llamaServer,
+            ballot: master,
+            at: member.endpoint
+        )
     }
 
     func refused(_ reason: String, detail: String) {

@@ -27,7 +27,10 @@ final class AgentObserver: CoreObserver {
     private static let publishDelay: Duration = .milliseconds(50)
 
     init(
-        node: NodeID, cluster: String, pipeline: LogPipeline, loop: any AgentLoop,
+        node: NodeID,
+        cluster: String,
+        pipeline: LogPipeline,
+        loop: any AgentLoop,
         warnings: [String]
     ) {
         self.node = node
@@ -51,11 +54,15 @@ final class AgentObserver: CoreObserver {
         guard case .say(let reason, let total, let sinceLast) = verdict else { return }
         pipeline.emit(
             LogRecord(
-                "agent.refused", .warning, "Refused \(reason): \(detail)",
+                "agent.refused",
+                .warning,
+                "Refused \(reason): \(detail)",
                 [
                     "reason": .text(reason), "total": .integer(Int64(clamping: total)),
                     "sinceLast": .integer(Int64(clamping: sinceLast)),
-                ]))
+                ]
+            )
+        )
     }
 
     func changed() {
@@ -81,11 +88,16 @@ final class AgentObserver: CoreObserver {
             (
                 Dictionary(
                     state.refusals.totals.map { ($0.reason, $0.total) },
-                    uniquingKeysWith: { first, _ in first }), state.warnings
+                    uniquingKeysWith: { first, _ in first }
+                ), state.warnings
             )
         }
         return core.snapshot().status(
-            own: node, cluster: cluster, refused: refused, warnings: warnings)
+            own: node,
+            cluster: cluster,
+            refused: refused,
+            warnings: warnings
+        )
     }
 
     func whenGoodbyeSpread(_ action: @escaping @Sendable () -> Void) {

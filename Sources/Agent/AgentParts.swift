@@ -53,10 +53,12 @@ final class AgentParts: Sendable {
         do {
             datagrams = try UDPSocket(
                 on: loop,
-                at: Endpoint(address: configuration.bind, port: configuration.agentPort))
+                at: Endpoint(address: configuration.bind, port: configuration.agentPort)
+            )
             listener = try StreamListener(
                 on: loop,
-                at: Endpoint(address: configuration.bind, port: configuration.agentPort))
+                at: Endpoint(address: configuration.bind, port: configuration.agentPort)
+            )
         } catch {
             throw AgentProblem("\(error)")
         }
@@ -64,44 +66,74 @@ final class AgentParts: Sendable {
         let streams = SocketStreamTransport(on: loop, source: source, relay: relay)
 
         observer = AgentObserver(
-            node: node, cluster: configuration.cluster, pipeline: logs, loop: loop,
-            warnings: ["This agent runs open: anyone on its network can join and use it."])
+            node: node,
+            cluster: configuration.cluster,
+            pipeline: logs,
+            loop: loop,
+            warnings: ["This agent runs open: anyone on its network can join and use it."]
+        )
         let models = ModelsFolder(configuration.modelsFolder, loop: loop)
         let children = EngineChildren(engine: engine, models: models, loop: loop)
         facts = FactsKeeper(configuration, engine: engine?.facts.version, models: models)
         let coreConfiguration = CoreConfiguration(
-            node: node, cluster: configuration.cluster, endpoint: endpoint,
+            node: node,
+            cluster: configuration.cluster,
+            endpoint: endpoint,
             gateway: Endpoint(
                 address: configuration.bind.isUnspecified ? .loopback : configuration.bind,
-                port: configuration.httpPort),
+                port: configuration.httpPort
+            ),
             servers: Supervisor.ServerEndpoints(
                 rpc: Endpoint(address: configuration.bind, port: configuration.rpcPort),
                 rpcExternal: Endpoint(address: address, port: configuration.rpcPort),
                 // Several agents of one machine share a port, each on its own loopback address.
                 llama: Endpoint(
                     address: configuration.bind.isLoopback ? configuration.bind : .loopback,
-                    port: configuration.llamaPort)),
-            facts: facts.measure())
+                    port: configuration.llamaPort
+                )
+            ),
+            facts: facts.measure()
+        )
         let world = World(
-            loop: loop, datagrams: datagrams, streams: streams,
-            store: FileStore(folder: folder, node: node, loop: loop), children: children,
-            models: models, observer: observer, seed: agent_random())
+            loop: loop,
+            datagrams: datagrams,
+            streams: streams,
+            store: FileStore(folder: folder, node: node, loop: loop),
+            children: children,
+            models: models,
+            observer: observer,
+            seed: agent_random()
+        )
         core = AgentCore(world: world, configuration: coreConfiguration, record: record)
         observer.observe(core)
         backend = AgentBackend(
-            core: core, loop: loop, observer: observer,
+            core: core,
+            loop: loop,
+            observer: observer,
             services: ServiceClient(
-                loop: loop, transport: streams,
+                loop: loop,
+                transport: streams,
                 header: WireHeader(
-                    cluster: WireHeader.tag(ofCluster: configuration.cluster), sender: node)),
-            folder: models, configuration: coreConfiguration)
+                    cluster: WireHeader.tag(ofCluster: configuration.cluster),
+                    sender: node
+                )
+            ),
+            folder: models,
+            configuration: coreConfiguration
+        )
         discovery =
             configuration.discovers
             ? try Discovery(
-                loop: loop, bind: configuration.bind, endpoint: endpoint,
+                loop: loop,
+                bind: configuration.bind,
+                endpoint: endpoint,
                 header: WireHeader(
-                    cluster: WireHeader.tag(ofCluster: configuration.cluster), sender: node),
-                core: core, observer: observer)
+                    cluster: WireHeader.tag(ofCluster: configuration.cluster),
+                    sender: node
+                ),
+                core: core,
+                observer: observer
+            )
             : nil
     }
 
@@ -132,7 +164,11 @@ final class AgentParts: Sendable {
         let pending = Mutex(2)
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
             let finishOne: @Sendable () -> Void = {
-                if pending.withLock({ $0 -= 1; return $0 == 0 }) { continuation.resume() }
+                if pending.withLock({
+                    $0 -= 1; return $0 == 0
+                }) {
+                    continuation.resume()
+                }
             }
             loop.execute { [self] in
                 discovery?.assumeIsolated { $0.stop() }
@@ -157,7 +193,8 @@ final class AgentParts: Sendable {
     // MARK: - Pieces
 
     private static func identity(
-        in folder: StateFolder, _ logs: LogPipeline
+        in folder: StateFolder,
+        _ logs: LogPipeline
     ) -> (NodeID, DurableRecord) {
         switch folder.load() {
         case .record(let node, let record): return (node, record)
@@ -165,10 +202,13 @@ final class AgentParts: Sendable {
         case .damaged(let aside, let reason):
             logs.emit(
                 LogRecord(
-                    "agent.state.damaged", .error,
+                    "agent.state.damaged",
+                    .error,
                     "The saved state cannot be trusted (\(reason)); this device takes a new "
                         + "identity. The old state was put aside.",
-                    ["path": .text(aside), "reason": .text(reason)]))
+                    ["path": .text(aside), "reason": .text(reason)]
+                )
+            )
         }
         var generator = SystemRandomNumberGenerator()
         return (NodeID(using: &generator), DurableRecord())
@@ -193,18 +233,23 @@ final class AgentParts: Sendable {
     }
 
     private static func findEngine(
-        _ configuration: AgentConfiguration, _ logs: LogPipeline
+        _ configuration: AgentConfiguration,
+        _ logs: LogPipeline
     ) async -> Engine? {
         do {
             return try await EngineLocator(
-                folder: configuration.engineFolder, stateFolder: configuration.stateFolder
+                folder: configuration.engineFolder,
+                stateFolder: configuration.stateFolder
             ).find()
         } catch {
             logs.emit(
                 LogRecord(
-                    "agent.engine.missing", .warning,
+                    "agent.engine.missing",
+                    .warning,
                     "This agent can be neither worker nor master of a model: \(error)",
-                    ["reason": .text("\(error)")]))
+                    ["reason": .text("\(error)")]
+                )
+            )
             return nil
         }
     }

@@ -27,8 +27,12 @@ actor Discovery {
     private static let slowInterval: Duration = .seconds(10)
 
     init(
-        loop: PollLoop, bind: IPAddress, endpoint: Endpoint, header: WireHeader,
-        core: AgentCore, observer: AgentObserver
+        loop: PollLoop,
+        bind: IPAddress,
+        endpoint: Endpoint,
+        header: WireHeader,
+        core: AgentCore,
+        observer: AgentObserver
     ) throws(SocketError) {
         self.loop = loop
         self.observer = observer
@@ -74,7 +78,9 @@ extension Discovery: DatagramReceiver {
         } catch {
             if case .otherCluster = error { return }
             observer.refused(
-                "beacon.\(error.reason)", detail: "\(bytes.count) bytes from \(source): \(error)")
+                "beacon.\(error.reason)",
+                detail: "\(bytes.count) bytes from \(source): \(error)"
+            )
         }
     }
 }

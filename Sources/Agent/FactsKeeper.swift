@@ -28,15 +28,20 @@ final class FactsKeeper: Sendable {
         let total = measured?.total ?? configuration.memory ?? .zero
         var available = configuration.memory ?? measured?.available ?? .zero
         if configuration.memory == nil, let told = last.withLock({ $0 })?.memoryAvailable,
-            abs(Double(told.bytes) - Double(available.bytes)) < Double(total.bytes) / Self.memoryStep
+            abs(Double(told.bytes) - Double(available.bytes)) < Double(total.bytes)
+                / Self.memoryStep
         {
             available = told
         }
         let facts = DeviceFacts(
-            name: configuration.name, memoryTotal: configuration.memory.map { max($0, total) } ?? total,
-            memoryAvailable: available, httpPort: configuration.httpPort,
-            rpcPort: configuration.rpcPort, engine: engine ?? "",
-            models: models.list().map { DeviceFacts.fingerprint(ofModel: $0.name) })
+            name: configuration.name,
+            memoryTotal: configuration.memory.map { max($0, total) } ?? total,
+            memoryAvailable: available,
+            httpPort: configuration.httpPort,
+            rpcPort: configuration.rpcPort,
+            engine: engine ?? "",
+            models: models.list().map { DeviceFacts.fingerprint(ofModel: $0.name) }
+        )
         last.withLock { $0 = facts }
         return facts
     }

@@ -51,13 +51,15 @@ package final class ModelsFolder: ModelSource {
         } catch {
             throw LaunchProblem(
                 "The model \(model.name) is not on this device (looked for \(path)): copy it there, "
-                    + "or start the agent with --models FOLDER")
+                    + "or start the agent with --models FOLDER"
+            )
         }
         defer { try? descriptor.close() }
         do {
             let size = UInt64(try descriptor.seek(offset: 0, from: .end))
             let file = try GGUFReader().readHeader(byteCount: size) {
-                offset, count throws(GGUFError) in
+                offset,
+                count throws(GGUFError) in
                 try Self.read(descriptor, offset, count)
             }
             return try ModelFacts(file)
@@ -67,7 +69,9 @@ package final class ModelsFolder: ModelSource {
     }
 
     private static func read(
-        _ descriptor: FileDescriptor, _ offset: UInt64, _ count: Int
+        _ descriptor: FileDescriptor,
+        _ offset: UInt64,
+        _ count: Int
     ) throws(GGUFError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
         var filled = 0
@@ -75,7 +79,8 @@ package final class ModelsFolder: ModelSource {
             let read = try? unsafe bytes.withUnsafeMutableBytes { buffer in
                 try unsafe descriptor.read(
                     fromAbsoluteOffset: Int64(offset) + Int64(filled),
-                    into: UnsafeMutableRawBufferPointer(rebasing: buffer[filled...]))
+                    into: UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
+                )
             }
             guard let read, read > 0 else { break }
             filled += read

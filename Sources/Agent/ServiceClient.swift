@@ -36,7 +36,9 @@ actor ServiceClient {
 
     /// A connected socket to a service of the member at `endpoint`; the caller owns it.
     func connect(
-        to service: Service, ballot: Ballot?, at endpoint: Endpoint
+        to service: Service,
+        ballot: Ballot?,
+        at endpoint: Endpoint
     ) async throws(GatewayRefusal) -> Int32 {
         try await connect(to: endpoint, asking: .openService(service, ballot: ballot))
     }
@@ -47,7 +49,8 @@ actor ServiceClient {
     }
 
     private func connect(
-        to endpoint: Endpoint, asking request: Frame?
+        to endpoint: Endpoint,
+        asking request: Frame?
     ) async throws(GatewayRefusal) -> Int32 {
         nextOpening += 1
         let id = nextOpening

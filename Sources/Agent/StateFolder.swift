@@ -38,8 +38,10 @@ package struct StateFolder: Sendable {
     package func claim() throws(AgentProblem) {
         do {
             try FileManager.default.createDirectory(
-                atPath: path, withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700])
+                atPath: path,
+                withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700]
+            )
         } catch {
             throw AgentProblem("The state folder \(path) cannot be made: \(error)")
         }
@@ -48,7 +50,8 @@ package struct StateFolder: Sendable {
         guard descriptor >= 0 else {
             throw AgentProblem(
                 "Another agent uses the state folder \(path) (or it is not writable): give each "
-                    + "agent its own with --state.")
+                    + "agent its own with --state."
+            )
         }
     }
 
@@ -75,14 +78,21 @@ package struct StateFolder: Sendable {
     /// Replaces what is kept; returns when it would survive a power cut.
     package func save(_ record: DurableRecord, node: NodeID) throws {
         let contents = Contents(
-            version: 1, node: node.description, record: StoredRecord(record))
+            version: 1,
+            node: node.description,
+            record: StoredRecord(record)
+        )
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         var bytes = [UInt8](try encoder.encode(contents))
         bytes += Array("\n\(Self.checksum(bytes))\n".utf8)
         let temporary = FilePath(filePath + ".new")
         let file = try FileDescriptor.open(
-            temporary, .writeOnly, options: [.create, .truncate], permissions: [.ownerReadWrite])
+            temporary,
+            .writeOnly,
+            options: [.create, .truncate],
+            permissions: [.ownerReadWrite]
+        )
         try file.closeAfter {
             _ = try file.writeAll(bytes)
             guard agent_sync(file.rawValue) == 0 else { throw Errno.ioError }
@@ -100,7 +110,9 @@ package struct StateFolder: Sendable {
 
     private static func decode(_ bytes: [UInt8]) throws -> Contents {
         let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true)
-        guard let last = lines.last, lines.count > 1 else { throw Damage(description: "it is torn") }
+        guard let last = lines.last, lines.count > 1 else {
+            throw Damage(description: "it is torn")
+        }
         let json = Array(bytes[..<(last.startIndex - 1)])
         guard String(decoding: last, as: UTF8.self) == checksum(json) else {
             throw Damage(description: "its checksum does not match")

@@ -27,7 +27,9 @@ final class StatusHub: Sendable {
     /// The given status first, then every change.
     func follow(from current: ClusterStatus?) -> AsyncStream<ClusterStatus> {
         let (stream, continuation) = AsyncStream.makeStream(
-            of: ClusterStatus.self, bufferingPolicy: .bufferingNewest(1))
+            of: ClusterStatus.self,
+            bufferingPolicy: .bufferingNewest(1)
+        )
         let id = state.withLock { state in
             state.next += 1
             state.followers[state.next] = continuation

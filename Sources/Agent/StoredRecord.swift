@@ -54,8 +54,11 @@ struct StoredRecord: Codable {
             incarnation: incarnation,
             election: ElectionRecord(term: term, vote: vote, obeyed: try obeyed?.ballot()),
             wanted: WantedState(
-                ballot: try wantedBallot?.ballot(), version: wantedVersion,
-                model: wantedModel.map { WantedModel(name: $0.name, context: $0.context) }),
-            peers: peers.compactMap { Endpoint($0) })
+                ballot: try wantedBallot?.ballot(),
+                version: wantedVersion,
+                model: wantedModel.map { WantedModel(name: $0.name, context: $0.context) }
+            ),
+            peers: peers.compactMap { Endpoint($0) }
+        )
     }
 }

@@ -131,7 +131,8 @@ package struct RPCProbe: Sendable {
             let free = (try? reply.span.readLittleEndian(UInt64.self, at: &offset)) ?? 0
             let total = (try? reply.span.readLittleEndian(UInt64.self, at: &offset)) ?? 0
             devices.append(
-                RPCDevice(memoryFree: ByteCount(free), memoryTotal: ByteCount(total)))
+                RPCDevice(memoryFree: ByteCount(free), memoryTotal: ByteCount(total))
+            )
             return askMemory(of: device + 1, count: count)
         case .done: return .needsMore
         }
@@ -150,7 +151,8 @@ package struct RPCProbe: Sendable {
 
     /// The payload of a reply that has arrived whole; nil while bytes are missing.
     private mutating func takeReply(
-        to command: UInt8, lengths: [UInt64]
+        to command: UInt8,
+        lengths: [UInt64]
     ) throws(RPCProbeError) -> [UInt8]? {
         var offset = 0
         guard let length = try? buffer.span.readLittleEndian(UInt64.self, at: &offset) else {

@@ -22,8 +22,13 @@ package struct DeviceFacts: Hashable, Sendable {
     package var models: [UInt64]
 
     package init(
-        name: String, memoryTotal: ByteCount = .zero, memoryAvailable: ByteCount = .zero,
-        httpPort: UInt16 = 0, rpcPort: UInt16 = 0, engine: String = "", models: [UInt64] = []
+        name: String,
+        memoryTotal: ByteCount = .zero,
+        memoryAvailable: ByteCount = .zero,
+        httpPort: UInt16 = 0,
+        rpcPort: UInt16 = 0,
+        engine: String = "",
+        models: [UInt64] = []
     ) {
         self.name = name.cut(toByteCount: Self.nameByteLimit)
         self.memoryTotal = memoryTotal

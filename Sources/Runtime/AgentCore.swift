@@ -23,23 +23,40 @@ package final class AgentCore: Sendable {
         let keeper = StateKeeper(world: world, record: record)
         let probes = StreamProbes(world: world)
         membership = Membership(
-            world: world, keeper: keeper,
+            world: world,
+            keeper: keeper,
             machine: SWIMMachine(
-                id: own, endpoint: configuration.endpoint, incarnation: record.incarnation + 1,
-                facts: configuration.facts, configuration: configuration.swim,
-                seed: seeds.derived(1).seedForMachine),
-            cluster: WireHeader.tag(ofCluster: configuration.cluster))
+                id: own,
+                endpoint: configuration.endpoint,
+                incarnation: record.incarnation + 1,
+                facts: configuration.facts,
+                configuration: configuration.swim,
+                seed: seeds.derived(1).seedForMachine
+            ),
+            cluster: WireHeader.tag(ofCluster: configuration.cluster)
+        )
         election = Election(
-            world: world, keeper: keeper, membership: membership,
+            world: world,
+            keeper: keeper,
+            membership: membership,
             machine: ElectionMachine(
-                own: own, record: record.election, configuration: configuration.election,
-                seed: seeds.derived(2).seedForMachine))
+                own: own,
+                record: record.election,
+                configuration: configuration.election,
+                seed: seeds.derived(2).seedForMachine
+            )
+        )
         supervisor = Supervisor(world: world, probes: probes, ports: configuration.servers)
         placement = Placement(
-            world: world, keeper: keeper, membership: membership, election: election,
-            supervisor: supervisor, probes: probes,
+            world: world,
+            keeper: keeper,
+            membership: membership,
+            election: election,
+            supervisor: supervisor,
+            probes: probes,
             launch: LaunchMachine(own: own, wanted: record.wanted),
-            worker: WorkerMachine(endpoint: configuration.servers.rpcExternal))
+            worker: WorkerMachine(endpoint: configuration.servers.rpcExternal)
+        )
     }
 
     /// Begins: probes, gossips, looks for the seeds and for the peers of an earlier life.
@@ -49,7 +66,8 @@ package final class AgentCore: Sendable {
         let wanted = placement.assumeIsolated { $0.launch.wanted.model?.fingerprint }
         membership.assumeIsolated {
             $0.introduce(
-                Membership.Peers(election: election, placement: placement, services: self))
+                Membership.Peers(election: election, placement: placement, services: self)
+            )
         }
         election.assumeIsolated {
             $0.introduce(placement)
@@ -102,13 +120,15 @@ package final class AgentCore: Sendable {
             master: placement.assumeIsolated { $0.obeyed },
             wanted: placement.assumeIsolated { $0.launch.wanted.model },
             report: placement.assumeIsolated { $0.launch.report },
-            llamaEndpoint: supervisor.assumeIsolated { $0.llamaEndpoint })
+            llamaEndpoint: supervisor.assumeIsolated { $0.llamaEndpoint }
+        )
     }
 }
 
 extension AgentCore: ServiceDoor {
     package func endpoint(
-        of service: Service, ballot: Ballot?
+        of service: Service,
+        ballot: Ballot?
     ) -> Result<Endpoint, ServiceRefusal> {
         let obeyed = placement.assumeIsolated { $0.obeyed }
         // Fencing: nobody acts through this member in the name of a master that it left behind.
@@ -141,8 +161,12 @@ package struct CoreConfiguration: Sendable {
     package var election = ElectionConfiguration()
 
     package init(
-        node: NodeID, cluster: String, endpoint: Endpoint, gateway: Endpoint,
-        servers: Supervisor.ServerEndpoints, facts: DeviceFacts
+        node: NodeID,
+        cluster: String,
+        endpoint: Endpoint,
+        gateway: Endpoint,
+        servers: Supervisor.ServerEndpoints,
+        facts: DeviceFacts
     ) {
         self.node = node
         self.cluster = cluster

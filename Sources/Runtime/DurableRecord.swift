@@ -14,8 +14,10 @@ package struct DurableRecord: Equatable, Sendable {
     package static let peerLimit = 32
 
     package init(
-        incarnation: UInt64 = 0, election: ElectionRecord = ElectionRecord(),
-        wanted: WantedState = WantedState(), peers: [Endpoint] = []
+        incarnation: UInt64 = 0,
+        election: ElectionRecord = ElectionRecord(),
+        wanted: WantedState = WantedState(),
+        peers: [Endpoint] = []
     ) {
         self.incarnation = incarnation
         self.election = election

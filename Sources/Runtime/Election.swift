@@ -21,7 +21,10 @@ package actor Election {
     private var wantedFingerprint: UInt64?
 
     init(
-        world: World, keeper: StateKeeper, membership: Membership, machine: ElectionMachine
+        world: World,
+        keeper: StateKeeper,
+        membership: Membership,
+        machine: ElectionMachine
     ) {
         self.world = world
         self.keeper = keeper
@@ -59,7 +62,9 @@ package actor Election {
         let standings = view.filter(\.state.isPresent).map { member in
             Standing(
                 holdsWantedModel: wantedFingerprint.map(member.facts.models.contains) ?? true,
-                hasEngine: !member.facts.engine.isEmpty, node: member.id)
+                hasEngine: !member.facts.engine.isEmpty,
+                node: member.id
+            )
         }
         handle(.members(standings))
     }

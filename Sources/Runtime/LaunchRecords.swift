@@ -9,67 +9,101 @@ extension LaunchEvent {
         case .wants(let state):
             [
                 LogRecord(
-                    "placement.wanted", .info,
+                    "placement.wanted",
+                    .info,
                     state.model.map { "The cluster wants \($0.name)" }
                         ?? "The cluster wants no model",
-                    ["model": .text(state.model?.name ?? ""), "version": .integer(Int64(state.version))])
+                    [
+                        "model": .text(state.model?.name ?? ""),
+                        "version": .integer(Int64(state.version)),
+                    ]
+                )
             ]
         case .phase(let phase, let session):
             [
                 LogRecord(
-                    "placement.phase", phase == .ready ? .notice : .info, phase.sentence,
-                    ["phase": .text(phase.name), "number": .integer(Int64(phase.number)),
-                        "session": .integer(Int64(session.number))])
+                    "placement.phase",
+                    phase == .ready ? .notice : .info,
+                    phase.sentence,
+                    [
+                        "phase": .text(phase.name), "number": .integer(Int64(phase.number)),
+                        "session": .integer(Int64(session.number)),
+                    ]
+                )
             ]
         case .workerReady(let node, let endpoint):
             [
                 LogRecord(
-                    "placement.worker.ready", .info, "Worker \(endpoint): READY",
-                    ["node": .text("\(node)"), "name": .text(names.name(of: node)),
-                        "endpoint": .text("\(endpoint)")])
+                    "placement.worker.ready",
+                    .info,
+                    "Worker \(endpoint): READY",
+                    [
+                        "node": .text("\(node)"), "name": .text(names.name(of: node)),
+                        "endpoint": .text("\(endpoint)"),
+                    ]
+                )
             ]
         case .workerLeftOut(let node, let reason):
             [
                 LogRecord(
-                    "placement.worker.leftOut", .warning,
+                    "placement.worker.leftOut",
+                    .warning,
                     "Going on without worker \(names.name(of: node)): \(reason)",
-                    ["node": .text("\(node)"), "reason": .text(reason)])
+                    ["node": .text("\(node)"), "reason": .text(reason)]
+                )
             ]
         case .checking(let count):
             [
                 LogRecord(
-                    "placement.workers.checking", .info,
+                    "placement.workers.checking",
+                    .info,
                     "Checking connectivity to \(count) RPC worker(s)...",
-                    ["workers": .integer(Int64(count))])
+                    ["workers": .integer(Int64(count))]
+                )
             ]
         case .allReady(let count, let duration):
             [
                 LogRecord(
-                    "placement.workers.ready", .info,
+                    "placement.workers.ready",
+                    .info,
                     "All \(count) RPC workers ready after \(duration.wholeSeconds)s",
-                    ["workers": .integer(Int64(count)),
-                        "milliseconds": .integer(duration.wholeMilliseconds)])
+                    [
+                        "workers": .integer(Int64(count)),
+                        "milliseconds": .integer(duration.wholeMilliseconds),
+                    ]
+                )
             ]
         case .starting(let launch, let shares): Self.startingRecords(launch, shares, names)
         case .loaded(let duration):
             [
                 LogRecord(
-                    "placement.loaded", .notice, "DETECTED: Model loaded successfully!",
-                    ["milliseconds": .integer(duration.wholeMilliseconds)]),
+                    "placement.loaded",
+                    .notice,
+                    "DETECTED: Model loaded successfully!",
+                    ["milliseconds": .integer(duration.wholeMilliseconds)]
+                ),
                 LogRecord("placement.ready", .notice, "DISTRIBUTED LLAMA-SERVER READY"),
             ]
         case .failed(let reason, let retry):
             [
                 LogRecord(
-                    "placement.failed", .error, "The launch failed: \(reason)",
-                    ["reason": .text(reason),
-                        "retrySeconds": .integer(retry?.wholeSeconds ?? 0)])
+                    "placement.failed",
+                    .error,
+                    "The launch failed: \(reason)",
+                    [
+                        "reason": .text(reason),
+                        "retrySeconds": .integer(retry?.wholeSeconds ?? 0),
+                    ]
+                )
             ]
         case .replacing(let reason):
             [
                 LogRecord(
-                    "placement.replacing", .warning, "Placing the model anew: \(reason)",
-                    ["reason": .text(reason)])
+                    "placement.replacing",
+                    .warning,
+                    "Placing the model anew: \(reason)",
+                    ["reason": .text(reason)]
+                )
             ]
         case .stopped: [LogRecord("placement.stopped", .info, "The model is not run any more")]
         case .progressChanged: []
@@ -77,18 +111,25 @@ extension LaunchEvent {
     }
 
     private static func startingRecords(
-        _ launch: ServerLaunch, _ shares: [DeviceShare], _ names: [Member]
+        _ launch: ServerLaunch,
+        _ shares: [DeviceShare],
+        _ names: [Member]
     ) -> [LogRecord] {
         let ranges = shares.map { share in
             LogValue.text("\(names.name(of: share.node)): \(share.first)..<\(share.end)")
         }
         return [
             LogRecord(
-                "placement.server.starting", .info,
+                "placement.server.starting",
+                .info,
                 "Starting llama-server with distributed inference...",
-                ["model": .text(launch.model.name), "context": .integer(Int64(launch.model.context)),
+                [
+                    "model": .text(launch.model.name),
+                    "context": .integer(Int64(launch.model.context)),
                     "workers": .list(launch.workers.map { .text("\($0)") }),
-                    "tensorSplit": .text(launch.tensorSplit), "layers": .list(ranges)])
+                    "tensorSplit": .text(launch.tensorSplit), "layers": .list(ranges),
+                ]
+            )
         ]
     }
 }

@@ -10,7 +10,9 @@ struct LoopTimers<Name: Hashable & Sendable> {
     }
 
     mutating func set(
-        _ name: Name, after delay: Duration, _ action: @escaping @Sendable () -> Void
+        _ name: Name,
+        after delay: Duration,
+        _ action: @escaping @Sendable () -> Void
     ) {
         cancel(name)
         running[name] = loop.schedule(after: delay, action)

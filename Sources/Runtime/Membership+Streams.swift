@@ -7,7 +7,8 @@ package import Wire
 package protocol ServiceDoor: AnyObject, Sendable {
     /// Where the service listens, or why the caller does not get it.
     func endpoint(
-        of service: Service, ballot: Ballot?
+        of service: Service,
+        ballot: Ballot?
     ) -> Result<Endpoint, ServiceRefusal>
 }
 
@@ -57,7 +58,8 @@ extension Membership {
     }
 
     private func add(
-        _ purpose: OpenStream.Purpose, _ connection: (any StreamConnection)?
+        _ purpose: OpenStream.Purpose,
+        _ connection: (any StreamConnection)?
     ) -> UInt64 {
         nextStream += 1
         let stream = nextStream
@@ -134,13 +136,17 @@ extension Membership {
             handle(.streamAnswered(number: number))
         case (.inbound, _), (.sync, _), (.ping, _):
             world.observer.refused(
-                "stream.unexpectedFrame", detail: "from \(connection.peer)")
+                "stream.unexpectedFrame",
+                detail: "from \(connection.peer)"
+            )
             end(stream)
         }
     }
 
     private func openService(
-        _ service: Service, _ ballot: Ballot?, on stream: UInt64,
+        _ service: Service,
+        _ ballot: Ballot?,
+        on stream: UInt64,
         _ connection: any StreamConnection
     ) {
         let sender = streams[stream]?.reader.header?.sender

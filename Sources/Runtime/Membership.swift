@@ -101,7 +101,9 @@ package actor Membership {
 
     private func transmit(_ messages: [Message], to endpoint: Endpoint) {
         let datagram = Datagram(
-            header: WireHeader(cluster: cluster, sender: machine.own.id), messages: messages)
+            header: WireHeader(cluster: cluster, sender: machine.own.id),
+            messages: messages
+        )
         datagram.encode(into: &sendBuffer)
         world.datagrams.send(sendBuffer.span, to: endpoint)
     }
@@ -140,7 +142,9 @@ extension Membership: DatagramReceiver {
             datagram = try Datagram(decoding: bytes, cluster: cluster)
         } catch {
             world.observer.refused(
-                "datagram.\(error.reason)", detail: "\(bytes.count) bytes from \(source): \(error)")
+                "datagram.\(error.reason)",
+                detail: "\(bytes.count) bytes from \(source): \(error)"
+            )
             return
         }
         receive(datagram, from: source)
@@ -157,7 +161,9 @@ extension Membership: DatagramReceiver {
     private func take(_ datagram: Datagram, from source: Endpoint) {
         if datagram.unknownCount > 0 {
             world.observer.refused(
-                "message.unknownKind", detail: "\(datagram.unknownCount) from \(source)")
+                "message.unknownKind",
+                detail: "\(datagram.unknownCount) from \(source)"
+            )
         }
         let sender = datagram.header.sender
         // A datagram without messages still tells who is there.

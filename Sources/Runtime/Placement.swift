@@ -31,8 +31,13 @@ package actor Placement {
     private static let probeTimeout: Duration = .seconds(3)
 
     init(
-        world: World, keeper: StateKeeper, membership: Membership, election: Election,
-        supervisor: Supervisor, probes: StreamProbes, launch: LaunchMachine,
+        world: World,
+        keeper: StateKeeper,
+        membership: Membership,
+        election: Election,
+        supervisor: Supervisor,
+        probes: StreamProbes,
+        launch: LaunchMachine,
         worker: WorkerMachine
     ) {
         self.world = world

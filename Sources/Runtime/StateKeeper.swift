@@ -26,7 +26,8 @@ package actor StateKeeper {
     ///
     /// A disk that refuses is tried again for ever: what must be durable first does not happen.
     func update(
-        _ change: (inout DurableRecord) -> Void, completion: @escaping @Sendable () -> Void
+        _ change: (inout DurableRecord) -> Void,
+        completion: @escaping @Sendable () -> Void
     ) {
         change(&record)
         waiting.append(completion)
@@ -51,9 +52,12 @@ package actor StateKeeper {
                 hasComplained = true
                 world.observer.log(
                     LogRecord(
-                        "agent.state.unwritable", .error,
+                        "agent.state.unwritable",
+                        .error,
                         "The state folder cannot be written: this agent takes no part in "
-                            + "elections until it can. Free space or mend its permissions."))
+                            + "elections until it can. Free space or mend its permissions."
+                    )
+                )
             }
             world.loop.schedule(after: Self.retryInterval) { [self] in
                 assumeIsolated { $0.write() }

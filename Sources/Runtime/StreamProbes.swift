@@ -21,13 +21,17 @@ actor StreamProbes {
 
     private enum Question {
         case rpc(
-            RPCProbe, RPCProbe.Greeting, Endpoint,
-            @Sendable (Result<RPCProbe.Answer, LaunchProblem>) -> Void)
+            RPCProbe,
+            RPCProbe.Greeting,
+            Endpoint,
+            @Sendable (Result<RPCProbe.Answer, LaunchProblem>) -> Void
+        )
         case health([UInt8], @Sendable (Bool) -> Void)
     }
 
     private static let healthRequest = Array(
-        "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".utf8)
+        "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".utf8
+    )
     /// How much of an answer is read to find its status.
     private static let healthByteLimit = 4096
 
@@ -38,7 +42,9 @@ actor StreamProbes {
     /// Asks an RPC server for its version and devices; the stream is closed before the result is
     /// given, because the server serves one client at a time.
     func probeRPC(
-        at endpoint: Endpoint, timeout: Duration, greeting: RPCProbe.Greeting = .current,
+        at endpoint: Endpoint,
+        timeout: Duration,
+        greeting: RPCProbe.Greeting = .current,
         completion: @escaping @Sendable (Result<RPCProbe.Answer, LaunchProblem>) -> Void
     ) {
         ask(.rpc(RPCProbe(greeting), greeting, endpoint, completion), endpoint, timeout)
@@ -46,7 +52,9 @@ actor StreamProbes {
 
     /// Whether an HTTP server answers `/health` with 200.
     func probeHealth(
-        at endpoint: Endpoint, timeout: Duration, completion: @escaping @Sendable (Bool) -> Void
+        at endpoint: Endpoint,
+        timeout: Duration,
+        completion: @escaping @Sendable (Bool) -> Void
     ) {
         ask(.health([], completion), endpoint, timeout)
     }
@@ -95,7 +103,11 @@ actor StreamProbes {
             // Servers up to 3.6 close on a HELLO with a payload.
             close(id)
             probeRPC(
-                at: endpoint, timeout: .seconds(1), greeting: .empty, completion: completion)
+                at: endpoint,
+                timeout: .seconds(1),
+                greeting: .empty,
+                completion: completion
+            )
         case (.closed(let closure), _): finish(id, because: "the stream ended: \(closure)")
         }
     }

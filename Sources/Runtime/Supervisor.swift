@@ -1,5 +1,6 @@
 import EventLoop
 import LayerPlacement
+import LlamaEngine
 
 package import Primitives
 import Supervision
@@ -27,6 +28,7 @@ package actor Supervisor {
     private var llama: Child
     /// What the running llama-server was started for.
     private var llamaLaunch: (server: ServerLaunch, session: SessionID)?
+    private var llamaOutput = LlamaServerOutput(workers: [])
     private var whenStopped: [@Sendable () -> Void] = []
 
     /// Where the programs of this device listen.
@@ -67,15 +69,23 @@ package actor Supervisor {
         self.ports = ports
         generator = SeededGenerator(seed: world.seed).derived(0x53_55_50)
         var rpcSpec = ChildSpec(
-            name: "rpc-server", restart: .permanent, readinessTimeout: .seconds(15))
+            name: "rpc-server",
+            restart: .permanent,
+            readinessTimeout: .seconds(15)
+        )
         rpcSpec.stopGrace = .seconds(1)
         var llamaSpec = ChildSpec(name: "llama-server", restart: .temporary)
         llamaSpec.readinessInterval = .milliseconds(500)
         rpc = Child(
-            kind: .rpc, machine: ChildMachine(rpcSpec), timers: LoopTimers(loop: world.loop))
+            kind: .rpc,
+            machine: ChildMachine(rpcSpec),
+            timers: LoopTimers(loop: world.loop)
+        )
         llama = Child(
-            kind: .llama, machine: ChildMachine(llamaSpec),
-            timers: LoopTimers(loop: world.loop))
+            kind: .llama,
+            machine: ChildMachine(llamaSpec),
+            timers: LoopTimers(loop: world.loop)
+        )
     }
 
     func introduce(_ placement: Placement) {
@@ -88,8 +98,12 @@ package actor Supervisor {
     func startRPCServer() {
         world.observer.log(
             LogRecord(
-                "worker.rpc.starting", .info, "STARTING RPC WORKER SERVER",
-                ["endpoint": .text("\(ports.rpc)")]))
+                "worker.rpc.starting",
+                .info,
+                "STARTING RPC WORKER SERVER",
+                ["endpoint": .text("\(ports.rpc)")]
+            )
+        )
         handle(.stop, .rpc)
         handle(.start, .rpc)
     }
@@ -184,6 +198,7 @@ package actor Supervisor {
         case .rpc: launch = .rpcServer(ports.rpc)
         case .llama:
             guard let server = llamaLaunch?.server else { return }
+            llamaOutput = LlamaServerOutput(workers: server.workers.map(\.description))
             launch = .llamaServer(server, ports.llama)
         }
         change(kind) { $0.run += 1 }
@@ -196,7 +211,10 @@ package actor Supervisor {
     }
 
     private func happened(
-        _ event: ChildProcessEvent, _ kind: Kind, run: UInt64, session: SessionID?
+        _ event: ChildProcessEvent,
+        _ kind: Kind,
+        run: UInt64,
+        session: SessionID?
     ) {
         guard run == child(kind).run else { return }
         switch event {
@@ -205,11 +223,17 @@ package actor Supervisor {
             if kind == .llama, let session {
                 world.observer.log(
                     LogRecord(
-                        "placement.server.command", .info, "Full command: \(command)",
-                        ["command": .text(command), "pid": .integer(Int64(pid))]))
+                        "placement.server.command",
+                        .info,
+                        "Full command: \(command)",
+                        ["command": .text(command), "pid": .integer(Int64(pid))]
+                    )
+                )
                 tellPlacement(.started(pid: pid), session)
             }
         case .line(let line): read(line, kind, session)
+        case .loads(let fraction):
+            if let session { tellPlacement(.loads(fraction), session) }
         case .exited(let end):
             change(kind) { $0.handle = nil }
             handle(.exited(end), kind)
@@ -220,12 +244,14 @@ package actor Supervisor {
 
     private func read(_ line: String, _ kind: Kind, _ session: SessionID?) {
         switch kind {
-        case .rpc: world.observer.log(RPCServerOutput.record(of: line))
-        case .llama:
-            world.observer.log(LlamaServerOutput.record(of: line))
-            guard let session, let event = LlamaServerOutput.read(line) else {
-                return
+        case .rpc:
+            if let record = RPCServerObservation(line: line)?.record {
+                world.observer.log(record)
             }
+        case .llama:
+            guard let session, let observation = llamaOutput.observe(line) else { return }
+            if let record = observation.record { world.observer.log(record) }
+            guard let event = observation.serverEvent else { return }
             if event == .loaded { handle(.ready, .llama) }
             tellPlacement(event, session)
         }
@@ -269,7 +295,8 @@ package actor Supervisor {
     }
 
     private func tell(_ event: ChildEvent, _ kind: Kind) {
-        if let record = event.record(kind: kind, spec: child(kind).machine.spec, ports: ports) {
+        let spec = child(kind).machine.spec
+        for record in event.records(kind: kind, spec: spec, ports: ports) {
             world.observer.log(record)
         }
         guard kind == .rpc else { return }

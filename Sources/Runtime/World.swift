@@ -19,9 +19,14 @@ package struct World: Sendable {
     package var seed: UInt64
 
     package init(
-        loop: any AgentLoop, datagrams: any DatagramTransport, streams: any StreamTransport,
-        store: any DurableStore, children: any ChildSpawner, models: any ModelSource,
-        observer: any CoreObserver, seed: UInt64
+        loop: any AgentLoop,
+        datagrams: any DatagramTransport,
+        streams: any StreamTransport,
+        store: any DurableStore,
+        children: any ChildSpawner,
+        models: any ModelSource,
+        observer: any CoreObserver,
+        seed: UInt64
     ) {
         self.loop = loop
         self.datagrams = datagrams
@@ -44,7 +49,8 @@ package protocol DurableStore: AnyObject, Sendable {
 /// Starts llama.cpp's programs.
 package protocol ChildSpawner: AnyObject, Sendable {
     func spawn(
-        _ launch: ChildLaunch, onEvent: @escaping @Sendable (ChildProcessEvent) -> Void
+        _ launch: ChildLaunch,
+        onEvent: @escaping @Sendable (ChildProcessEvent) -> Void
     ) -> any ChildHandle
 }
 
@@ -59,6 +65,8 @@ package enum ChildLaunch: Equatable, Sendable {
 package enum ChildProcessEvent: Sendable, Equatable {
     case started(pid: Int32, command: String)
     case line(String)
+    /// How much of the model's file llama-server has read, 0…1, where the system tells.
+    case loads(Double)
     case exited(ChildEnd)
 }
 
@@ -71,7 +79,8 @@ package protocol ChildHandle: AnyObject, Sendable {
 package protocol ModelSource: AnyObject, Sendable {
     func readFacts(
         of model: WantedModel,
-        completion: @escaping @Sendable (Result<ModelFacts, LaunchProblem>) -> Void)
+        completion: @escaping @Sendable (Result<ModelFacts, LaunchProblem>) -> Void
+    )
 }
 
 /// Hears what happens in an agent. Called on the loop.

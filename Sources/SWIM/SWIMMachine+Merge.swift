@@ -4,7 +4,9 @@ import Primitives
 // facts (SWIM §4.2).
 extension SWIMMachine {
     mutating func merge(
-        _ update: MemberUpdate, at now: Instant, _ effects: inout [SWIMEffect]
+        _ update: MemberUpdate,
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
     ) {
         guard update.id != own.id else {
             hearOfSelf(update, &effects)
@@ -32,7 +34,9 @@ extension SWIMMachine {
     /// A death that somebody tells of after the fact is doubted first: the teller may be the one
     /// that was cut off, and the accused gets the chance to refute.
     mutating func mergeSync(
-        _ updates: [MemberUpdate], at now: Instant, _ effects: inout [SWIMEffect]
+        _ updates: [MemberUpdate],
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
     ) {
         for var update in updates {
             if case .dead(let accuser) = update.belief {
@@ -47,14 +51,21 @@ extension SWIMMachine {
     }
 
     private mutating func welcome(
-        _ update: MemberUpdate, at now: Instant, _ effects: inout [SWIMEffect]
+        _ update: MemberUpdate,
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
     ) {
         guard case .alive(let endpoint, let version, let facts) = update.belief,
             others.count + 1 < configuration.memberLimit
         else { return }
         let member = Member(
-            id: update.id, endpoint: endpoint, incarnation: update.incarnation,
-            factsVersion: version, facts: facts, since: now)
+            id: update.id,
+            endpoint: endpoint,
+            incarnation: update.incarnation,
+            factsVersion: version,
+            facts: facts,
+            since: now
+        )
         others.insert(member, at: insertionIndex(of: member.id))
         addToRound(member.id)
         queueGossip(update, &effects)
@@ -75,7 +86,10 @@ extension SWIMMachine {
     }
 
     private mutating func adopt(
-        _ update: MemberUpdate, at index: Int, _ now: Instant, _ effects: inout [SWIMEffect]
+        _ update: MemberUpdate,
+        at index: Int,
+        _ now: Instant,
+        _ effects: inout [SWIMEffect]
     ) {
         let before = others[index].state
         others[index].incarnation = update.incarnation
@@ -99,7 +113,8 @@ extension SWIMMachine {
     /// Somebody speaks of this agent: whatever is not its own word is refuted by a higher
     /// incarnation.
     private mutating func hearOfSelf(
-        _ update: MemberUpdate, _ effects: inout [SWIMEffect]
+        _ update: MemberUpdate,
+        _ effects: inout [SWIMEffect]
     ) {
         guard !isLeaving else { return }
         switch update.belief {
@@ -123,24 +138,34 @@ extension SWIMMachine {
     // MARK: - Suspicion
 
     private mutating func beginSuspicion(
-        of id: NodeID, by accuser: NodeID, at now: Instant, _ effects: inout [SWIMEffect]
+        of id: NodeID,
+        by accuser: NodeID,
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
     ) {
         let count = presentCount
         let scale = max(1, Logarithm.base10(Double(max(1, count))))
         let minimum = configuration.period.scaled(
-            by: configuration.suspicionMultiplier * scale)
+            by: configuration.suspicionMultiplier * scale
+        )
         let suspicion = Suspicion(
-            by: accuser, at: now, minimum: minimum,
+            by: accuser,
+            at: now,
+            minimum: minimum,
             maximum: minimum.scaled(by: configuration.suspicionMaximumMultiplier),
             // Neither the accused nor this agent's first accuser can confirm.
             confirmations: count - 2 < configuration.suspicionConfirmations
-                ? 0 : configuration.suspicionConfirmations)
+                ? 0 : configuration.suspicionConfirmations
+        )
         suspicions.append((id, suspicion))
         effects.append(.setTimer(.suspicion(id), after: suspicion.deadline - now))
     }
 
     private mutating func confirmSuspicion(
-        of index: Int, by accuser: NodeID, _ update: MemberUpdate, at now: Instant,
+        of index: Int,
+        by accuser: NodeID,
+        _ update: MemberUpdate,
+        at now: Instant,
         _ effects: inout [SWIMEffect]
     ) {
         let id = others[index].id
@@ -160,7 +185,9 @@ extension SWIMMachine {
     }
 
     mutating func suspicionEnded(
-        _ id: NodeID, at now: Instant, _ effects: inout [SWIMEffect]
+        _ id: NodeID,
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
     ) {
         guard let suspicion = suspicions.first(where: { $0.id == id })?.suspicion,
             let member = member(id), member.state == .suspect
@@ -171,8 +198,13 @@ extension SWIMMachine {
         }
         merge(
             MemberUpdate(
-                id: id, incarnation: member.incarnation, belief: .dead(accuser: own.id)),
-            at: now, &effects)
+                id: id,
+                incarnation: member.incarnation,
+                belief: .dead(accuser: own.id)
+            ),
+            at: now,
+            &effects
+        )
     }
 
     mutating func forgetOldTombstones(at now: Instant, _ effects: inout [SWIMEffect]) {

@@ -55,8 +55,12 @@ package struct SWIMMachine: Sendable {
     ///   - incarnation: higher than any that this identity used before.
     ///   - seed: for all random choices.
     package init(
-        id: NodeID, endpoint: Endpoint, incarnation: UInt64, facts: DeviceFacts,
-        configuration: SWIMConfiguration = SWIMConfiguration(), seed: UInt64
+        id: NodeID,
+        endpoint: Endpoint,
+        incarnation: UInt64,
+        facts: DeviceFacts,
+        configuration: SWIMConfiguration = SWIMConfiguration(),
+        seed: UInt64
     ) {
         own = Member(id: id, endpoint: endpoint, incarnation: incarnation, facts: facts)
         self.configuration = configuration
@@ -67,7 +71,9 @@ package struct SWIMMachine: Sendable {
     }
 
     package mutating func handle(
-        _ input: SWIMInput, at now: Instant, effects: inout [SWIMEffect]
+        _ input: SWIMInput,
+        at now: Instant,
+        effects: inout [SWIMEffect]
     ) {
         switch input {
         case .start(let seeds): start(seeds, at: now, &effects)
@@ -107,7 +113,9 @@ package struct SWIMMachine: Sendable {
     // MARK: - Inputs
 
     private mutating func start(
-        _ seeds: [Endpoint], at now: Instant, _ effects: inout [SWIMEffect]
+        _ seeds: [Endpoint],
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
     ) {
         own.since = now
         effects.append(.persist(incarnation: own.incarnation))
@@ -122,7 +130,10 @@ package struct SWIMMachine: Sendable {
     }
 
     private mutating func receive(
-        _ message: GossipMessage, from sender: NodeID, source: Endpoint, at now: Instant,
+        _ message: GossipMessage,
+        from sender: NodeID,
+        source: Endpoint,
+        at now: Instant,
         _ effects: inout [SWIMEffect]
     ) {
         guard sender != own.id else {
@@ -145,7 +156,9 @@ package struct SWIMMachine: Sendable {
     }
 
     private mutating func fired(
-        _ timer: SWIMTimer, at now: Instant, _ effects: inout [SWIMEffect]
+        _ timer: SWIMTimer,
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
     ) {
         switch timer {
         case .period: beginPeriod(at: now, &effects)

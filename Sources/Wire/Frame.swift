@@ -72,7 +72,9 @@ extension Frame {
     }
 
     private static func append(
-        _ kind: FrameKind, _ updates: [MemberUpdate], to body: inout [UInt8]
+        _ kind: FrameKind,
+        _ updates: [MemberUpdate],
+        to body: inout [UInt8]
     ) {
         body.append(kind.rawValue)
         let updates = updates.prefix(updateLimit)
@@ -105,7 +107,8 @@ extension Frame {
     }
 
     private static func updates(
-        _ bytes: Span<UInt8>, _ reader: inout WireReader
+        _ bytes: Span<UInt8>,
+        _ reader: inout WireReader
     ) throws(WireError) -> [MemberUpdate] {
         let count = Int(try reader.integer(bytes, UInt16.self))
         guard count <= updateLimit else {

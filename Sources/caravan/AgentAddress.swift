@@ -9,7 +9,10 @@ struct AgentAddress: ParsableArguments {
     @Option(
         name: .customLong("host"),
         help: ArgumentHelp(
-            "The agent to ask, by its HTTP address.", valueName: "address[:port]"))
+            "The agent to ask, by its HTTP address.",
+            valueName: "address[:port]"
+        )
+    )
     var text = "127.0.0.1:52415"
 
     var endpoint: Endpoint {
@@ -17,7 +20,8 @@ struct AgentAddress: ParsableArguments {
             let name = text.hasPrefix("localhost") ? "127.0.0.1" + text.dropFirst(9) : text
             guard let endpoint = Endpoint(name, defaultPort: AgentConfiguration.httpPort) else {
                 throw ValidationError(
-                    "'\(text)' is no address: give one like 127.0.0.2 or 192.168.1.7:52415")
+                    "'\(text)' is no address: give one like 127.0.0.2 or 192.168.1.7:52415"
+                )
             }
             return endpoint
         }

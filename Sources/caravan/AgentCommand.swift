@@ -35,13 +35,17 @@ struct AgentCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "An agent to ask first, again and again; may be given several times.",
-            valueName: "address:port"))
+            valueName: "address:port"
+        )
+    )
     var seed: [String] = []
 
     @Option(
         help: ArgumentHelp(
             "Where llama.cpp's binaries are; default is to look in the usual places.",
-            valueName: "dir"))
+            valueName: "dir"
+        )
+    )
     var engine: String?
 
     @Option(help: "For other agents, UDP and TCP.")
@@ -58,12 +62,16 @@ struct AgentCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Offer this much instead of what is measured, as 2GiB.", valueName: "amount"))
+            "Offer this much instead of what is measured, as 2GiB.",
+            valueName: "amount"
+        )
+    )
     var memory: String?
 
     @Flag(
         inversion: .prefixedNo,
-        help: "Look for other agents by multicast and broadcast.")
+        help: "Look for other agents by multicast and broadcast."
+    )
     var discovery = true
 
     @Flag(help: "Run without a cluster key: whoever reaches this agent can join and use it.")
@@ -97,13 +105,16 @@ struct AgentCommand: AsyncParsableCommand {
             throw ValidationError("--log-level takes one of \(names), not '\(logLevel)'")
         }
         var configuration = AgentConfiguration(
-            name: name ?? HostName.current, stateFolder: Folders.absolute(state),
-            modelsFolder: Folders.absolute(models))
+            name: name ?? HostName.current,
+            stateFolder: Folders.absolute(state),
+            modelsFolder: Folders.absolute(models)
+        )
         guard !configuration.name.isEmpty,
             configuration.name.utf8.count <= DeviceFacts.nameByteLimit
         else {
             throw ValidationError(
-                "--name takes 1 to \(DeviceFacts.nameByteLimit) bytes of text")
+                "--name takes 1 to \(DeviceFacts.nameByteLimit) bytes of text"
+            )
         }
         configuration.cluster = cluster
         configuration.bind = address
@@ -120,7 +131,8 @@ struct AgentCommand: AsyncParsableCommand {
                 let endpoint = Endpoint(text, defaultPort: AgentConfiguration.agentPort)
             else {
                 throw ValidationError(
-                    "--seed takes an agent's address and port, as 192.168.1.7:52414, not '\(text)'")
+                    "--seed takes an agent's address and port, as 192.168.1.7:52414, not '\(text)'"
+                )
             }
             return endpoint
         }

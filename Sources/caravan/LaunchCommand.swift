@@ -37,7 +37,9 @@ struct LaunchCommand: AsyncParsableCommand {
             var shown = ""
             for try await event in events where !event.data.isEmpty {
                 let status = try JSONDecoder().decode(
-                    ClusterStatus.self, from: Data(event.data.utf8))
+                    ClusterStatus.self,
+                    from: Data(event.data.utf8)
+                )
                 guard let current = status.model, current.name == model else { continue }
                 let progress = current.progress.map { " \(Int($0 * 100)) %" } ?? ""
                 let line = "\(current.phase): \(current.message)\(progress)"

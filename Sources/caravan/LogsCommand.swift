@@ -29,8 +29,10 @@ struct LogsCommand: AsyncParsableCommand {
             throw ValidationError("--level takes one of \(names), not '\(level)'")
         }
         let tail = LogTail(
-            directory: Folders.absolute(state) + "/logs", minimumLevel: minimum,
-            lineCount: lines)
+            directory: Folders.absolute(state) + "/logs",
+            minimumLevel: minimum,
+            lineCount: lines
+        )
         let format = TerminalFormat(colours: Output.wantsColours)
         let (follow, json) = (follow, json)
         try await Signals.run {

@@ -36,7 +36,8 @@ struct TinyCommand: AsyncParsableCommand {
             else {
                 throw ValidationError(
                     "--size takes an amount from \(ModelShape.smallestByteCount) to "
-                        + "\(ModelShape.byteCountLimit), as 12MB, not '\(size)'")
+                        + "\(ModelShape.byteCountLimit), as 12MB, not '\(size)'"
+                )
             }
             shape = ModelShape(near: byteCount)
         }
@@ -53,20 +54,27 @@ enum TinyModel {
 
     /// Writes a random model aside, and moves it to its place when it is whole.
     static func write(
-        _ shape: ModelShape, seed: UInt64, to path: String,
+        _ shape: ModelShape,
+        seed: UInt64,
+        to path: String,
         onProgress: (_ written: UInt64, _ total: UInt64) -> Void = { _, _ in }
     ) throws {
         let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
             .joined(separator: "/")
         if !folder.isEmpty {
             try FileManager.default.createDirectory(
-                atPath: folder, withIntermediateDirectories: true)
+                atPath: folder,
+                withIntermediateDirectories: true
+            )
         }
         let model = try RandomModel(shape: shape, seed: seed)
         let aside = path + ".part"
         let file = try FileDescriptor.open(
-            FilePath(aside), .writeOnly, options: [.create, .truncate],
-            permissions: [.ownerReadWrite, .groupRead, .otherRead])
+            FilePath(aside),
+            .writeOnly,
+            options: [.create, .truncate],
+            permissions: [.ownerReadWrite, .groupRead, .otherRead]
+        )
         try file.closeAfter {
             var written: UInt64 = 0
             var told: UInt64 = 0
