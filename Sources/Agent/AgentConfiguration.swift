@@ -23,6 +23,8 @@ package struct AgentConfiguration: Sendable {
     package var seeds: [Endpoint] = []
     /// Where llama.cpp's binaries are; nil to look in the usual places.
     package var engineFolder: String?
+    /// Where `caravan engine install` puts llama.cpp.
+    package var engineInstallFolder: String
     /// What the device offers to models; nil for what is measured.
     package var memory: ByteCount?
     /// Whether to look for other agents by multicast and broadcast.
@@ -33,10 +35,16 @@ package struct AgentConfiguration: Sendable {
     package var logsToTerminal = true
     package var logsToJournald = false
 
-    package init(name: String, stateFolder: String, modelsFolder: String) {
+    package init(
+        name: String,
+        stateFolder: String,
+        modelsFolder: String,
+        engineInstallFolder: String
+    ) {
         self.name = name
         self.stateFolder = stateFolder
         self.modelsFolder = modelsFolder
+        self.engineInstallFolder = engineInstallFolder
     }
 }
 

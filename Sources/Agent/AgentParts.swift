@@ -1,8 +1,12 @@
 import CPosix
+import EngineStore
 import EventLoop
+import FoundationEssentials
 import Gateway
 import LayerPlacement
+import LlamaEngine
 import Primitives
+import Processes
 import Runtime
 import Sockets
 import Synchronization
@@ -18,6 +22,7 @@ final class AgentParts: Sendable {
     let engineVersion: String?
 
     private let configuration: AgentConfiguration
+    private let lock: FileLock
     private let logs: LogPipeline
     private let loop: PollLoop
     private let relay: Relay
@@ -36,7 +41,7 @@ final class AgentParts: Sendable {
         self.configuration = configuration
         self.logs = logs
         let folder = StateFolder(configuration.stateFolder)
-        try folder.claim()
+        lock = try folder.claim()
         let (node, record) = Self.identity(in: folder, logs)
         self.node = node
         self.record = record
@@ -238,9 +243,10 @@ final class AgentParts: Sendable {
     ) async -> Engine? {
         do {
             return try await EngineLocator(
-                folder: configuration.engineFolder,
-                stateFolder: configuration.stateFolder
-            ).find()
+                explicitFolder: configuration.engineFolder,
+                installFolder: configuration.engineInstallFolder,
+                environment: ProcessInfo.processInfo.environment
+            ).locate()
         } catch {
             logs.emit(
                 LogRecord(

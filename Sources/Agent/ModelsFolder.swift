@@ -89,7 +89,12 @@ package final class ModelsFolder: ModelSource {
         return bytes
     }
 
-    private static func byteCount(of path: String) -> UInt64 {
+    /// The size of a model's file; 0 if it is not there. Blocks shortly.
+    func byteCount(of model: String) -> UInt64 {
+        Self.byteCount(ofFile: file(of: model))
+    }
+
+    private static func byteCount(ofFile path: String) -> UInt64 {
         guard let file = try? FileDescriptor.open(FilePath(path), .readOnly) else { return 0 }
         defer { try? file.close() }
         return UInt64((try? file.seek(offset: 0, from: .end)) ?? 0)
@@ -99,7 +104,7 @@ package final class ModelsFolder: ModelSource {
     package func list() -> [ModelFile] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
         return names.filter { $0.hasSuffix(".gguf") }.sorted().prefix(Self.listLimit).map { name in
-            ModelFile(name: name, byteCount: Self.byteCount(of: path + "/" + name))
+            ModelFile(name: name, byteCount: Self.byteCount(ofFile: path + "/" + name))
         }
     }
 }

@@ -1,6 +1,7 @@
 import CPosix
 import FoundationEssentials
 package import Primitives
+package import Processes
 package import Runtime
 import SystemPackage
 
@@ -33,26 +34,23 @@ package struct StateFolder: Sendable {
         case damaged(asidePath: String, reason: String)
     }
 
-    /// Makes the folder, and keeps it from being used by two agents at once until this process
-    /// ends.
-    package func claim() throws(AgentProblem) {
+    /// Makes the folder, and keeps it from being used by two agents at once, as long as the lock
+    /// is held.
+    package func claim() throws(AgentProblem) -> FileLock {
         do {
             try FileManager.default.createDirectory(
-                atPath: path,
-                withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700]
-            )
+                atPath: path, withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
         } catch {
             throw AgentProblem("The state folder \(path) cannot be made: \(error)")
         }
-        // Never closed: the lock ends with the process.
-        let descriptor = unsafe agent_lock_file(lockPath)
-        guard descriptor >= 0 else {
-            throw AgentProblem(
-                "Another agent uses the state folder \(path) (or it is not writable): give each "
-                    + "agent its own with --state."
-            )
+        do {
+            if let lock = try FileLock(path: lockPath) { return lock }
+        } catch {
+            throw AgentProblem("The state folder \(path) cannot be used: \(error)")
         }
+        throw AgentProblem(
+            "Another agent uses the state folder \(path): give each agent its own with --state.")
     }
 
     package func load() -> Found {

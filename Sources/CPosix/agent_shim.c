@@ -1,25 +1,13 @@
 #define _GNU_SOURCE
 #include "agent_shim.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #if defined(__linux__)
 #include <sys/random.h>
 #endif
-
-int agent_lock_file(const char *path) {
-    int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (descriptor < 0) return -1;
-    if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-        close(descriptor);
-        return -1;
-    }
-    return descriptor;
-}
 
 int agent_sync(int descriptor) { return fsync(descriptor); }
 

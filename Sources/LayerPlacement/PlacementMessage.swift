@@ -94,9 +94,13 @@ package struct WantedModel: Hashable, Sendable {
         self.context = context
     }
 
+    /// The last part of a path.
+    package var fileName: String {
+        name.split(separator: "/").last.map(String.init) ?? name
+    }
+
     package var fingerprint: UInt64 {
-        let fileName = name.split(separator: "/").last.map(String.init) ?? name
-        return DeviceFacts.fingerprint(ofModel: fileName)
+        DeviceFacts.fingerprint(ofModel: fileName)
     }
 }
 

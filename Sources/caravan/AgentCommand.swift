@@ -107,7 +107,8 @@ struct AgentCommand: AsyncParsableCommand {
         var configuration = AgentConfiguration(
             name: name ?? HostName.current,
             stateFolder: Folders.absolute(state),
-            modelsFolder: Folders.absolute(models)
+            modelsFolder: Folders.absolute(models),
+            engineInstallFolder: Folders.engine
         )
         guard !configuration.name.isEmpty,
             configuration.name.utf8.count <= DeviceFacts.nameByteLimit

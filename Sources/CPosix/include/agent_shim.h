@@ -3,8 +3,6 @@
 
 #include <stdint.h>
 
-/// Locks a file, making it if need be, until the process ends; -1 if another process has it.
-int agent_lock_file(const char *_Nonnull path);
 /// Waits until what was written is on the disk; 0 or -1.
 int agent_sync(int descriptor);
 int agent_rename(const char *_Nonnull from, const char *_Nonnull to);
