@@ -1,2 +1,3 @@
 #pragma once
+#include "file_lock.h"
 #include "process_guard.h"
