@@ -22,8 +22,10 @@ package struct EngineProgram: Hashable, Sendable {
         self.start = start
     }
 
-    /// - Parameter inheritedLibraryPath: `LD_LIBRARY_PATH` of this process, which is kept behind
-    ///   the folders of an engine of one's own.
+    /// How to start it with these arguments.
+    ///
+    /// `inheritedLibraryPath` is the `LD_LIBRARY_PATH` of this process, which is kept behind the
+    /// folders of an engine of one's own.
     package func command(
         _ arguments: [String],
         environment: [String: String?] = [:],

@@ -42,14 +42,14 @@ package struct EngineInstaller: Sendable {
         // Somebody else may have been faster.
         if let engine = await installedEngine() { return engine }
         let staging = folder + ".installing"
-        try removeIfThere(staging)
+        try await removeIfThere(staging)
         defer { try? FileManager.default.removeItem(atPath: staging) }
         try makeFolder(staging)
         try await build(in: staging)
         progress(InstallProgress(.verifying))
         try await tried(staging + "/engine")
         try Task.checkCancellation()
-        try removeIfThere(folder)
+        try await removeIfThere(folder)
         try FileManager.default.moveItem(atPath: staging + "/engine", toPath: folder)
         let engine = try await tried(folder)
         progress(InstallProgress(.installed))
@@ -149,14 +149,24 @@ package struct EngineInstaller: Sendable {
         }
     }
 
-    private func removeIfThere(_ path: String) throws {
-        guard FileManager.default.fileExists(atPath: path) else { return }
-        do {
-            try FileManager.default.removeItem(atPath: path)
-        } catch {
-            throw EngineError.installFailed(step: "removing \(path)", reason: "\(error)")
+    /// Removes a folder; tries again for a while, because the unpacking child of an installer that
+    /// was killed may write on for a moment.
+    private func removeIfThere(_ path: String) async throws {
+        var attempt = 1
+        while FileManager.default.fileExists(atPath: path) {
+            do {
+                try FileManager.default.removeItem(atPath: path)
+            } catch {
+                guard attempt < Self.removalAttemptLimit else {
+                    throw EngineError.installFailed(step: "removing \(path)", reason: "\(error)")
+                }
+                attempt += 1
+                try await Task.sleep(for: .milliseconds(100))
+            }
         }
     }
+
+    private static let removalAttemptLimit = 50
 }
 
 /// apt and the loader need absolute paths.

@@ -23,7 +23,10 @@ struct PackageCache: Sendable {
         let names = list.split(separator: "\n").compactMap { line in
             line.split(separator: " ").last.map(String.init)
         }
-        guard !names.isEmpty, names.allSatisfy({ $0.hasSuffix(".deb") && !$0.contains("/") }) else {
+        let isWhole = PackageDownload.packages.allSatisfy { package in
+            names.contains { $0.hasPrefix(package + "_") }
+        }
+        guard isWhole, names.allSatisfy({ $0.hasSuffix(".deb") && !$0.contains("/") }) else {
             return nil
         }
         let check = try await runForOutput(
