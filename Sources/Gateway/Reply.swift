@@ -15,7 +15,7 @@ final class Reply {
     private let isHead: Bool
     private var stage = Stage.unsent
 
-    /// - Parameter isHead: whether the request's method was HEAD, so that no body may follow.
+    /// Takes whether the request's method was HEAD, so that no body may follow.
     init(_ outbound: NIOAsyncChannelOutboundWriter<HTTPResponsePart>, isHead: Bool) {
         self.outbound = outbound
         self.isHead = isHead
