@@ -59,6 +59,7 @@ let package = Package(
             traits: []
         ),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -116,10 +117,10 @@ let package = Package(
         module(
             "Gateway",
             [
-                "CPosix", "Primitives", product("Hummingbird", "hummingbird"),
-                product("HummingbirdCore", "hummingbird"),
+                "Primitives", product("HummingbirdCore", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("Logging", "swift-log"),
-                nio, nioPosix, nioHTTP1,
+                product("NIOHTTPTypes", "swift-nio-extras"),
+                product("NIOHTTPTypesHTTP1", "swift-nio-extras"), nio, nioPosix, nioHTTP1,
             ],
             resources: [.embedInCode("Dashboard/index.html")]
         ),

@@ -122,7 +122,6 @@ extension GatewayResponder {
             throw refusal
         }
         connection.beginLongAnswer()
-        let exchange = try await HTTPExchange(adopting: backend.connect(to: .gateway))
         let head = HTTPExchange.request(
             method,
             request.head.path ?? "/",
@@ -131,6 +130,7 @@ extension GatewayResponder {
             [Self.hopHeader: "1"]
         )
         do {
+            let exchange = try await HTTPExchange(adopting: backend.connect(to: .gateway))
             try await exchange.run(head, body: body, timeLimit: limits.forwardTimeLimit) {
                 head,
                 parts in
