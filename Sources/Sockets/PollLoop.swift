@@ -122,6 +122,7 @@ extension PollLoop {
         Instant(nanoseconds: clock.load(ordering: .relaxed))
     }
 
+    @discardableResult
     package func schedule(
         after delay: Duration,
         _ action: @escaping @Sendable () -> Void
