@@ -193,12 +193,16 @@ func onThread<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async 
     }
 }
 
+/// A block of random bytes, repeated: its length is a prime, so that nothing else has its period.
 func randomBytes(_ count: Int, seed: UInt64) -> [UInt8] {
     var generator = SeededGenerator(seed: seed)
+    let block = (0..<min(count, 65_537)).map { _ in
+        UInt8(truncatingIfNeeded: generator.next())
+    }
     var bytes: [UInt8] = []
-    bytes.reserveCapacity(count + 8)
-    while bytes.count < count { bytes.append(littleEndian: generator.next()) }
-    return Array(bytes[..<count])
+    bytes.reserveCapacity(count)
+    while bytes.count < count { bytes += block[..<min(block.count, count - bytes.count)] }
+    return bytes
 }
 
 func openDescriptorCount() throws -> Int {
