@@ -126,7 +126,9 @@ extension SocketsTests {
                     loop.execute { actor.callback() }
                     await actor.addTwice()
                 }
-                try await eventually { loop.executeAndWait { actor.assumeIsolated { $0.count } } == 300 }
+                try await eventually {
+                    loop.executeAndWait { actor.assumeIsolated { $0.count } } == 300
+                }
                 #expect(await actor.count == 300)
                 #expect(await !actor.wasElsewhere)
             }

@@ -118,6 +118,24 @@ extension SocketsTests {
             relay.stop()
         }
 
+        @Test func `an end is passed on, whatever was read before it`() async throws {
+            let relay = Relay()
+            let server = try Server()
+            for size in (0...12).flatMap({ [$0 * 16_384, $0 * 16_384 + 1] }) {
+                let (outside, detached) = try outsideStream()
+                // Sent before the relay begins, so that it finds bytes and end together.
+                #expect(outside.write(randomBytes(size, seed: 6)))
+                outside.endWriting()
+                relay.splice(detached, to: server.endpoint)
+                let inside = try server.accept()
+                #expect(await onThread { inside.readAll()?.count } == size)
+                inside.endWriting()
+                #expect(await onThread { outside.readAll() } == [])
+            }
+            try await eventually { relay.counts.activePairs == 0 }
+            relay.stop()
+        }
+
         @Test func `a side that breaks takes the other with it at once`() async throws {
             let relay = Relay()
             let server = try Server()

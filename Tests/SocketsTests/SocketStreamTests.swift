@@ -260,4 +260,3 @@ extension SocketsTests {
         }
     }
 }
-

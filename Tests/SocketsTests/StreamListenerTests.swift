@@ -50,7 +50,8 @@ extension SocketsTests {
             }
         }
 
-        @Test func `a second listener on the address is refused, a later one is not`() async throws {
+        @Test func `a second listener on the address is refused, a later one is not`() async throws
+        {
             try await withLoop { loop in
                 let first = try StreamListener(on: loop, at: .loopback(2))
                 try await first.start { stream in { _ in stream.close() } }
