@@ -60,16 +60,17 @@ package enum Beacons {
                 destination: Endpoint(address: destination, port: port)
             )
         }
-        // Linux does not call its loopback interface able to multicast, but it is.
-        let canMulticast = way.supportsMulticast || way.isLoopback
         switch source {
         case .v4:
+            // Linux does not call its loopback interface able to multicast. For IPv4 it is; for
+            // IPv6 there is no route, and agents on `::1` must be told of each other.
+            let canMulticast = way.supportsMulticast || way.isLoopback
             var found = canMulticast ? [path(groupV4)] : []
             if let broadcast = way.broadcast, !way.isLoopback { found.append(path(broadcast)) }
             return found
         case .v6:
-            guard canMulticast, source.isLinkLocal || source.isLoopback || source == way.address
-            else { return [] }
+            // One path an interface: every one that speaks IPv6 has a link-local address.
+            guard way.supportsMulticast, source.isLinkLocal || source.isLoopback else { return [] }
             return [path(.v6(groupV6Bits, scope: way.index))]
         }
     }

@@ -27,7 +27,7 @@ package actor BeaconSocket {
         let isV6: Bool
     }
 
-    /// Makes the sockets for an agent bound to an address. Call `refresh()` to find the paths.
+    /// Makes the sockets for an agent bound to an address; `start` finds the paths.
     package init(on loop: PollLoop, port: UInt16, agent: IPAddress) throws(SocketError) {
         switch agent {
         case .v4:

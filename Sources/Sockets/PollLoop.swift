@@ -57,7 +57,7 @@ package final class PollLoop: AgentLoop {
         if mustWake { cposix_wake_signal(wake.write_end) }
     }
 
-    /// Waits until the thread has ended. Never called on the loop.
+    /// Waits until the thread has ended; never called on the loop.
     package func waitUntilStopped() {
         precondition(!isCurrent, "a loop cannot wait for its own end")
         ended.wait()
@@ -147,7 +147,7 @@ extension PollLoop {
 extension PollLoop {
     private static let wakeToken: UInt64 = 0
 
-    /// Tells the handler, on the loop, whenever the descriptor is ready. Only on the loop.
+    /// Tells the handler whenever the descriptor is ready; only on the loop.
     func watch(
         _ descriptor: Int32,
         for interest: PollInterest,

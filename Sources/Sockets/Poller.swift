@@ -12,9 +12,9 @@ struct PollEvents: OptionSet, Sendable {
 
     static let readable = PollEvents(rawValue: 1)
     static let writable = PollEvents(rawValue: 2)
-    /// Both directions have ended. Reported unasked, as long as it holds.
+    /// Both directions have ended; reported unasked, as long as it holds.
     static let hangup = PollEvents(rawValue: 4)
-    /// The socket has an error, which the next call tells. Reported unasked, as long as it holds.
+    /// The socket has an error, which the next call tells; reported unasked, as long as it holds.
     static let failed = PollEvents(rawValue: 8)
 
     /// Whether reading would bring something: bytes, an end or an error.
@@ -25,7 +25,7 @@ struct PollEvents: OptionSet, Sendable {
 
 /// A descriptor about which there is something to know.
 struct PolledDescriptor {
-    /// The name under which it was added. Never used twice, unlike descriptors.
+    /// The name under which it was added; never used twice, unlike descriptors.
     let token: UInt64
     let events: PollEvents
 }

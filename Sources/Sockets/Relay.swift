@@ -60,7 +60,9 @@ package final class Relay: Sendable {
 
     package var counts: RelayCounts { counters.snapshot }
 
-    /// Closes all pairs and ends the thread; returns when it has ended. Not on the relay's thread.
+    /// Closes all pairs and ends the thread; not called on the relay's thread.
+    ///
+    /// Returns when the thread has ended.
     package func stop() {
         let previous = state.withLock { state in
             defer { state = .stopped }
@@ -118,7 +120,7 @@ package final class Relay: Sendable {
 package enum RelayLimits {
     /// How many pairs a relay serves; further ones are closed at once.
     package static let pairLimit = 512
-    /// How many bytes of a pair may wait in each direction. Idle pairs hold no memory.
+    /// How many bytes of a pair may wait in each direction; idle pairs hold no memory.
     package static let directionByteLimit = 1 << 16
     /// How long a local server may take to accept a connection.
     package static let connectLimit: Duration = .seconds(5)

@@ -216,7 +216,9 @@ extension RelayWorker {
             switch source.receive(into: &buffer) {
             case .wouldBlock: return
             case .failed(let errno): throw StreamClosure(connected: errno)
-            case .moved(0): pair[from: side].noteSourceEnded()
+            case .moved(0):
+                pair[from: side].noteSourceEnded()
+                return shut(side, sink, pair)
             case .moved(let count): try write(count, side, sink, pair)
             }
         }

@@ -27,12 +27,12 @@ package actor SocketStream: StreamConnection {
     var outbound = OutboundQueue()
     /// `close()` was called before the connection stood.
     var closesWhenOpen = false
-    private var onEvent: (@Sendable (StreamEvent) -> Void)?
-    private var onGone: (@Sendable () -> Void)?
-    private var token: WatchToken?
-    private var interest: PollInterest = []
+    var onEvent: (@Sendable (StreamEvent) -> Void)?
+    var onGone: (@Sendable () -> Void)?
+    var token: WatchToken?
+    var interest: PollInterest = []
     /// Ends the wait for the connection, later that for the peer's end.
-    private var timer: LoopTimer?
+    var timer: LoopTimer?
 
     init(_ socket: Socket, peer: Endpoint, state: State, on loop: PollLoop) {
         self.socket = socket
@@ -89,7 +89,7 @@ enum StreamTiming {
 // MARK: What the stream's own side does
 
 extension SocketStream {
-    private func enqueue(_ bytes: [UInt8]) {
+    func enqueue(_ bytes: [UInt8]) {
         switch state {
         case .connecting where !closesWhenOpen:
             outbound.append(bytes)
@@ -105,7 +105,7 @@ extension SocketStream {
         }
     }
 
-    private func beginClosing() {
+    func beginClosing() {
         switch state {
         case .connecting:
             closesWhenOpen = true
@@ -118,7 +118,7 @@ extension SocketStream {
         }
     }
 
-    private func handOver() -> DetachedStream? {
+    func handOver() -> DetachedStream? {
         guard case .open = state else { return nil }
         stopWatching()
         let unsent = outbound.takeAll()
@@ -141,206 +141,23 @@ extension SocketStream {
     }
 }
 
-// MARK: Opening
-
-extension SocketStream {
-    /// Takes an accepted connection into use.
-    func begin(
-        onEvent: @escaping @Sendable (StreamEvent) -> Void,
-        onGone: @escaping @Sendable () -> Void
-    ) {
-        self.onEvent = onEvent
-        self.onGone = onGone
-        // Whoever was told of the stream may have sent, closed or passed it on already.
-        switch state {
-        case .open: startWatching(outbound.isEmpty ? .readable : [.readable, .writable])
-        case .flushing: startWatching(.readable)
-        case .connecting, .draining, .ending, .closed: return
-        }
-    }
-
-    /// Starts to connect.
-    func connect(
-        from source: IPAddress?,
-        timeout: Duration,
-        onEvent: @escaping @Sendable (StreamEvent) -> Void
-    ) {
-        self.onEvent = onEvent
-        if let errno = socket.startConnecting(to: peer, from: source) {
-            endLater(reading: false, .init(connecting: errno))
-            return
-        }
-        startWatching(.writable)
-        guard case .connecting = state else { return }
-        setTimer(timeout) { $0.connectionEnded(.timedOut) }
-    }
-
-    /// Is a stream for which there was no socket.
-    func fail(
-        _ closure: StreamClosure,
-        onEvent: @escaping @Sendable (StreamEvent) -> Void
-    ) {
-        self.onEvent = onEvent
-        endLater(reading: false, closure)
-    }
-
-    private func finishConnecting() {
-        let status = cposix_connect_result(socket.descriptor)
-        if status < 0 {
-            connectionEnded(.init(connecting: -status))
-        } else if socket.isConnectedToItself {
-            connectionEnded(.refused)
-        } else {
-            cancelTimer()
-            state = .open
-            setInterest(.readable)
-            if closesWhenOpen {
-                beginClosing()
-                return
-            }
-            onEvent?(.opened)
-            if case .open = state { writeWhenOpen() }
-        }
-    }
-
-    private func connectionEnded(_ closure: StreamClosure) {
-        end(closesWhenOpen ? .closedHere : closure)
-    }
-}
-
-// MARK: Readiness
-
-extension SocketStream: PollHandler {
-    nonisolated func ready(_ events: PollEvents) {
-        assumeIsolated { $0.handle(events) }
-    }
-
-    private func handle(_ events: PollEvents) {
-        switch state {
-        case .connecting:
-            finishConnecting()
-        case .open:
-            if events.wantReading { readWhenOpen() }
-            if case .open = state, events.wantWriting { writeWhenOpen() }
-        case .flushing(let peerEnded):
-            if events.wantReading, !peerEnded { discardOnce() }
-            if case .flushing = state { flush() }
-        case .draining:
-            discardOnce()
-        case .ending, .closed:
-            return
-        }
-    }
-
-    /// Reads once, so that a busy stream cannot starve the others; the rest stays ready.
-    private func readWhenOpen() {
-        switch readOnce() {
-        case .moved(0): end(.ended)
-        case .moved, .wouldBlock: return
-        case .failed(let errno): end(.init(connected: errno))
-        }
-    }
-
-    /// Reads what a peer sent before it broke the connection.
-    private func readRest() {
-        for _ in 0..<StreamTiming.lastReadLimit {
-            guard case .moved(let count) = readOnce(), count > 0 else { return }
-        }
-    }
-
-    private func readOnce() -> TransferResult {
-        // Sized by what waits: events are kept by their receivers, and should not be large.
-        let size = max(1, min(socket.availableByteCount, StreamTiming.readByteLimit))
-        var bytes = [UInt8](repeating: 0, count: size)
-        let result = socket.receive(into: &bytes)
-        if case .moved(let count) = result, count > 0 {
-            if count < bytes.count { bytes.removeLast(bytes.count - count) }
-            onEvent?(.received(bytes))
-        }
-        return result
-    }
-
-    private func discardOnce() {
-        var bytes = [UInt8](repeating: 0, count: StreamTiming.readByteLimit)
-        switch socket.receive(into: &bytes) {
-        case .moved(0):
-            if case .flushing = state {
-                state = .flushing(peerEnded: true)
-                setInterest(.writable)
-            } else {
-                disappear()
-            }
-        case .moved, .wouldBlock:
-            return
-        case .failed:
-            end(.closedHere)
-        }
-    }
-
-    private func writeWhenOpen() {
-        switch writeQueued() {
-        case .moved, .wouldBlock:
-            updateInterest()
-        case .failed(let errno):
-            // What the peer said before it went may say why: it is read first.
-            endLater(reading: true, .init(connected: errno))
-        }
-    }
-
-    /// Writes until nothing waits or the system takes no more.
-    private func writeQueued() -> TransferResult {
-        while let (bytes, range) = outbound.next {
-            let result = socket.send(bytes, range)
-            guard case .moved(let count) = result else { return result }
-            outbound.consume(count)
-        }
-        return .moved(0)
-    }
-
-    /// Sends what is queued after `close()`, and then shuts our side.
-    private func flush() {
-        guard case .flushing(let peerEnded) = state else { return }
-        if case .failed = writeQueued() {
-            end(.closedHere)
-            return
-        }
-        guard outbound.isEmpty else {
-            setInterest(peerEnded ? .writable : [.readable, .writable])
-            return
-        }
-        if peerEnded || cposix_shutdown_write(socket.descriptor) < 0 {
-            end(.closedHere)
-            return
-        }
-        state = .draining
-        setInterest(.readable)
-        report(.closedHere)
-    }
-
-    private func lingerEnded() {
-        // Bytes that were never taken must not look like all of them.
-        if !outbound.isEmpty { socketAbort() }
-        end(.closedHere)
-    }
-}
-
 // MARK: The end
 
 extension SocketStream {
-    /// Closes the socket and reports why. Only from the loop's callbacks.
-    private func end(_ closure: StreamClosure) {
+    /// Closes the socket and reports why; only from the loop's callbacks.
+    func end(_ closure: StreamClosure) {
         if case .closed = state { return }
         disappear()
         report(closure)
     }
 
-    private func report(_ closure: StreamClosure) {
+    func report(_ closure: StreamClosure) {
         let onEvent = onEvent
         self.onEvent = nil
         onEvent?(.closed(closure))
     }
 
-    private func disappear() {
+    func disappear() {
         state = .closed
         cancelTimer()
         stopWatching()
@@ -351,12 +168,12 @@ extension SocketStream {
         onGone?()
     }
 
-    private func socketAbort() {
+    func socketAbort() {
         stopWatching()
         socket.abort()
     }
 
-    private func setTimer(
+    func setTimer(
         _ delay: Duration,
         _ action: @escaping @Sendable (isolated SocketStream) -> Void
     ) {
@@ -364,12 +181,12 @@ extension SocketStream {
         timer = loop.schedule(after: delay) { self.assumeIsolated(action) }
     }
 
-    private func cancelTimer() {
+    func cancelTimer() {
         if let timer { loop.cancel(timer) }
         timer = nil
     }
 
-    private func startWatching(_ interest: PollInterest) {
+    func startWatching(_ interest: PollInterest) {
         do throws(SocketError) {
             token = try loop.watch(socket.descriptor, for: interest, self)
             self.interest = interest
@@ -378,17 +195,17 @@ extension SocketStream {
         }
     }
 
-    private func stopWatching() {
+    func stopWatching() {
         if let token { loop.unwatch(token) }
         token = nil
     }
 
-    private func updateInterest() {
+    func updateInterest() {
         guard case .open = state else { return }
         setInterest(outbound.isEmpty ? .readable : [.readable, .writable])
     }
 
-    private func setInterest(_ interest: PollInterest) {
+    func setInterest(_ interest: PollInterest) {
         guard let token, interest != self.interest else { return }
         self.interest = interest
         loop.change(token, to: interest)

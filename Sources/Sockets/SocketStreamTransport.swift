@@ -7,6 +7,8 @@ package final class SocketStreamTransport: StreamTransport {
     private let source: IPAddress?
     private let relay: Relay
 
+    /// Makes a transport.
+    ///
     /// `source` is the address from which streams to the same family come; nil lets the system
     /// choose. The relay belongs to whoever made it.
     package init(on loop: PollLoop, source: IPAddress? = nil, relay: Relay) {

@@ -50,7 +50,7 @@ package actor UDPSocket: DatagramTransport {
         assumeIsolated { $0.transmit(bytes, to: destination) }
     }
 
-    /// What went through the socket so far. Callable from any thread.
+    /// What went through the socket so far; callable from any thread.
     package nonisolated var counts: DatagramCounts { counters.snapshot }
 
     private func transmit(_ bytes: Span<UInt8>, to destination: Endpoint) {
@@ -96,6 +96,6 @@ enum DatagramLimits {
     static let receiveBufferByteCount = 1 << 16
     /// How many datagrams are taken before others get their turn.
     static let receiveBatchLimit = 64
-    /// How much may wait in the system; a burst of gossip should fit. The system may give less.
+    /// How much may wait in the system, which may give less; a burst of gossip should fit.
     static let systemBufferByteCount: Int32 = 1 << 20
 }
