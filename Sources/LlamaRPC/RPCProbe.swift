@@ -39,6 +39,8 @@ package enum RPCProbeError: Error, Equatable {
     case badReplyLength(command: UInt8, expected: UInt64, found: UInt64)
     /// No server has that many devices.
     case tooManyDevices(UInt32, limit: UInt32)
+    /// More came than was asked for.
+    case unaskedBytes(Int)
 }
 
 /// Asks an RPC server for its version, its devices and their memory, byte by byte, whatever the
@@ -102,8 +104,9 @@ package struct RPCProbe: Sendable {
         return Self.request(Self.hello, payload: [UInt8](repeating: 0, count: byteCount))
     }
 
-    /// Takes bytes from the server and says what to do next.
+    /// Takes bytes from the server and says what to do next; after an error, close.
     package mutating func receive(_ bytes: [UInt8]) throws(RPCProbeError) -> Step {
+        if case .done = state { return .needsMore }
         buffer += bytes
         switch state {
         case .hello:
@@ -131,7 +134,8 @@ package struct RPCProbe: Sendable {
             let free = (try? reply.span.readLittleEndian(UInt64.self, at: &offset)) ?? 0
             let total = (try? reply.span.readLittleEndian(UInt64.self, at: &offset)) ?? 0
             devices.append(
-                RPCDevice(memoryFree: ByteCount(free), memoryTotal: ByteCount(total)))
+                RPCDevice(memoryFree: ByteCount(free), memoryTotal: ByteCount(total))
+            )
             return askMemory(of: device + 1, count: count)
         case .done: return .needsMore
         }
@@ -150,7 +154,8 @@ package struct RPCProbe: Sendable {
 
     /// The payload of a reply that has arrived whole; nil while bytes are missing.
     private mutating func takeReply(
-        to command: UInt8, lengths: [UInt64]
+        to command: UInt8,
+        lengths: [UInt64]
     ) throws(RPCProbeError) -> [UInt8]? {
         var offset = 0
         guard let length = try? buffer.span.readLittleEndian(UInt64.self, at: &offset) else {
@@ -162,7 +167,9 @@ package struct RPCProbe: Sendable {
         guard let payload = try? buffer.span.readBytes(Int(length), at: &offset) else {
             return nil
         }
-        buffer.removeFirst(offset)
+        // A server never speaks unasked, so nothing can follow a reply.
+        guard offset == buffer.count else { throw .unaskedBytes(buffer.count - offset) }
+        buffer = []
         return payload
     }
 

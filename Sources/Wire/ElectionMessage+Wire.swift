@@ -45,7 +45,9 @@ extension ElectionMessage {
             let sequence: UInt32 = try reader.integer(bytes)
             let isServing = try reader.flag(bytes, "serving")
             let weight = MasterWeight(
-                isServing: isServing, followerCount: try reader.integer(bytes))
+                isServing: isServing,
+                followerCount: try reader.integer(bytes)
+            )
             self = .heartbeat(Heartbeat(ballot: ballot, sequence: sequence, weight: weight))
         case .heartbeatReply:
             let ballot = try reader.ballot(bytes)
@@ -53,8 +55,12 @@ extension ElectionMessage {
             let isObeyed = try reader.flag(bytes, "obeyed")
             self = .heartbeatReply(
                 HeartbeatReply(
-                    ballot: ballot, sequence: sequence, isObeyed: isObeyed,
-                    term: try reader.integer(bytes)))
+                    ballot: ballot,
+                    sequence: sequence,
+                    isObeyed: isObeyed,
+                    term: try reader.integer(bytes)
+                )
+            )
         case .resign: self = .resign(try reader.ballot(bytes))
         case .ping, .ack, .pingRequest, .nack, .update, .workerOrder, .workerReport, .wanted,
             .progress:

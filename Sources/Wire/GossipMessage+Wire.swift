@@ -35,7 +35,10 @@ extension GossipMessage {
             let number: UInt32 = try reader.integer(bytes)
             let target = try reader.node(bytes)
             self = .pingRequest(
-                number: number, target: target, endpoint: try reader.endpoint(bytes))
+                number: number,
+                target: target,
+                endpoint: try reader.endpoint(bytes)
+            )
         case .nack: self = .nack(number: try reader.integer(bytes))
         case .update: self = .update(try MemberUpdate(bytes, &reader))
         case .preVoteRequest, .preVoteReply, .voteRequest, .voteReply, .heartbeat,
@@ -74,8 +77,10 @@ extension MemberUpdate {
             let endpoint = try reader.endpoint(bytes)
             let factsVersion: UInt32 = try reader.integer(bytes)
             belief = .alive(
-                endpoint: endpoint, factsVersion: factsVersion,
-                facts: try DeviceFacts(block: bytes, &reader))
+                endpoint: endpoint,
+                factsVersion: factsVersion,
+                facts: try DeviceFacts(block: bytes, &reader)
+            )
         case .suspect: belief = .suspect(accuser: try reader.node(bytes))
         case .dead: belief = .dead(accuser: try reader.node(bytes))
         case .left: belief = .left
@@ -119,7 +124,13 @@ extension DeviceFacts {
         var models: [UInt64] = []
         for _ in 0..<count { models.append(try inner.integer(block)) }
         self.init(
-            name: name, memoryTotal: ByteCount(total), memoryAvailable: ByteCount(available),
-            httpPort: httpPort, rpcPort: rpcPort, engine: engine, models: models)
+            name: name,
+            memoryTotal: ByteCount(total),
+            memoryAvailable: ByteCount(available),
+            httpPort: httpPort,
+            rpcPort: rpcPort,
+            engine: engine,
+            models: models
+        )
     }
 }

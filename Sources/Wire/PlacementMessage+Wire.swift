@@ -36,7 +36,11 @@ extension PlacementMessage {
             let session = try SessionID(bytes, &reader)
             self = .order(
                 WorkerOrder(
-                    ballot: ballot, session: session, serves: try reader.flag(bytes, "serves")))
+                    ballot: ballot,
+                    session: session,
+                    serves: try reader.flag(bytes, "serves")
+                )
+            )
         case .workerReport: self = .report(try WorkerReport(bytes, &reader))
         case .wanted:
             let ballot = try reader.flag(bytes, "hasBallot") ? try reader.ballot(bytes) : nil
@@ -74,8 +78,12 @@ extension WorkerReport {
         let instance: UInt64 = try reader.integer(bytes)
         let endpoint = try reader.endpoint(bytes)
         self.init(
-            session: session, state: state, instance: instance, endpoint: endpoint,
-            detail: try reader.text(bytes, "detail", limit: Self.detailByteLimit))
+            session: session,
+            state: state,
+            instance: instance,
+            endpoint: endpoint,
+            detail: try reader.text(bytes, "detail", limit: Self.detailByteLimit)
+        )
     }
 }
 
@@ -94,6 +102,8 @@ extension WantedModel {
 extension LaunchReport {
     /// Stands for "not told".
     private static let unknownProgress = UInt16.max
+    /// All of the weights, in ten-thousandths.
+    private static let progressLimit: UInt16 = 10_000
     private static let unknownBytes = UInt64.max
     /// Stands for the master's own CPU.
     private static let ownDevice = UInt8.max
@@ -126,6 +136,9 @@ extension LaunchReport {
             throw .badValue(field: "phase", value: UInt64(rawPhase))
         }
         let progress: UInt16 = try reader.integer(bytes)
+        guard progress <= Self.progressLimit || progress == Self.unknownProgress else {
+            throw .badValue(field: "progress", value: UInt64(progress))
+        }
         let message = try reader.text(bytes, "message", limit: Self.messageByteLimit)
         var split: [UInt32] = []
         for _ in 0..<(try Self.count(bytes, &reader, "split")) {
@@ -136,13 +149,21 @@ extension LaunchReport {
             shares.append(try Self.share(bytes, &reader))
         }
         self.init(
-            ballot: ballot, number: number, model: model, phase: phase,
-            progress: progress == Self.unknownProgress ? nil : progress, message: message,
-            split: split, shares: shares)
+            ballot: ballot,
+            number: number,
+            model: model,
+            phase: phase,
+            progress: progress == Self.unknownProgress ? nil : progress,
+            message: message,
+            split: split,
+            shares: shares
+        )
     }
 
     private static func count(
-        _ bytes: Span<UInt8>, _ reader: inout WireReader, _ field: String
+        _ bytes: Span<UInt8>,
+        _ reader: inout WireReader,
+        _ field: String
     ) throws(WireError) -> Int {
         let count = Int(try reader.integer(bytes, UInt8.self))
         guard count <= shareLimit else {
@@ -152,7 +173,8 @@ extension LaunchReport {
     }
 
     private static func share(
-        _ bytes: Span<UInt8>, _ reader: inout WireReader
+        _ bytes: Span<UInt8>,
+        _ reader: inout WireReader
     ) throws(WireError) -> DeviceShare {
         let node = try reader.node(bytes)
         let device: UInt8 = try reader.integer(bytes)
@@ -161,7 +183,11 @@ extension LaunchReport {
         guard first <= end else { throw .badValue(field: "end", value: UInt64(end)) }
         let modelBytes: UInt64 = try reader.integer(bytes)
         return DeviceShare(
-            node: node, device: device == ownDevice ? nil : device, first: first, end: end,
-            modelBytes: modelBytes == unknownBytes ? nil : ByteCount(modelBytes))
+            node: node,
+            device: device == ownDevice ? nil : device,
+            first: first,
+            end: end,
+            modelBytes: modelBytes == unknownBytes ? nil : ByteCount(modelBytes)
+        )
     }
 }

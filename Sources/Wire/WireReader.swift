@@ -5,7 +5,8 @@ struct WireReader {
     var offset: Int
 
     mutating func integer<Value: FixedWidthInteger & UnsignedInteger>(
-        _ bytes: Span<UInt8>, _: Value.Type = Value.self
+        _ bytes: Span<UInt8>,
+        _: Value.Type = Value.self
     ) throws(WireError) -> Value {
         do throws(TruncatedBytes) {
             return try bytes.readBigEndian(Value.self, at: &offset)
@@ -31,7 +32,9 @@ struct WireReader {
 
     /// A length byte and UTF-8.
     mutating func text(
-        _ bytes: Span<UInt8>, _ field: String, limit: Int = 255
+        _ bytes: Span<UInt8>,
+        _ field: String,
+        limit: Int = 255
     ) throws(WireError) -> String {
         let count = Int(try integer(bytes, UInt8.self))
         guard count <= limit else { throw .tooMany(field: field, count: count, limit: limit) }
