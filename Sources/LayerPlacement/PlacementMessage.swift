@@ -53,7 +53,7 @@ package struct WorkerReport: Equatable, Sendable {
     /// Where the RPC server is reached.
     package var endpoint: Endpoint
     /// Why it failed.
-    package var detail: String
+    package private(set) var detail: String
 
     package enum State: UInt8, Sendable, CaseIterable {
         case stopped = 0
@@ -158,10 +158,10 @@ package struct LaunchReport: Equatable, Sendable {
     /// Of the weights, in ten-thousandths; nil if llama.cpp does not tell.
     package var progress: UInt16?
     /// What goes on, or why it failed and what to do, in a sentence.
-    package var message: String
+    package private(set) var message: String
     /// `--tensor-split` in millionths, one value a device.
-    package var split: [UInt32]
-    package var shares: [DeviceShare]
+    package private(set) var split: [UInt32]
+    package private(set) var shares: [DeviceShare]
 
     package init(
         ballot: Ballot,

@@ -39,6 +39,8 @@ package enum RPCProbeError: Error, Equatable {
     case badReplyLength(command: UInt8, expected: UInt64, found: UInt64)
     /// No server has that many devices.
     case tooManyDevices(UInt32, limit: UInt32)
+    /// More came than was asked for.
+    case unaskedBytes(Int)
 }
 
 /// Asks an RPC server for its version, its devices and their memory, byte by byte, whatever the
@@ -102,8 +104,9 @@ package struct RPCProbe: Sendable {
         return Self.request(Self.hello, payload: [UInt8](repeating: 0, count: byteCount))
     }
 
-    /// Takes bytes from the server and says what to do next.
+    /// Takes bytes from the server and says what to do next; after an error, close.
     package mutating func receive(_ bytes: [UInt8]) throws(RPCProbeError) -> Step {
+        if case .done = state { return .needsMore }
         buffer += bytes
         switch state {
         case .hello:
@@ -164,7 +167,9 @@ package struct RPCProbe: Sendable {
         guard let payload = try? buffer.span.readBytes(Int(length), at: &offset) else {
             return nil
         }
-        buffer.removeFirst(offset)
+        // A server never speaks unasked, so nothing can follow a reply.
+        guard offset == buffer.count else { throw .unaskedBytes(buffer.count - offset) }
+        buffer = []
         return payload
     }
 

@@ -33,21 +33,28 @@ extension ByteCount {
     package init?(_ text: some StringProtocol) {
         let numberPart = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
         let unitPart = text.dropFirst(numberPart.count).drop { $0 == " " }.lowercased()
-        guard let number = Double(String(numberPart)), number >= 0 else { return nil }
-        let factor: Double
+        let factor: UInt64
         switch unitPart {
         case "", "b": factor = 1
         case "k", "kib": factor = 1024
         case "m", "mib": factor = 1_048_576
         case "g", "gib": factor = 1_073_741_824
         case "t", "tib": factor = 1_099_511_627_776
-        case "kb": factor = 1e3
-        case "mb": factor = 1e6
-        case "gb": factor = 1e9
-        case "tb": factor = 1e12
+        case "kb": factor = 1000
+        case "mb": factor = 1_000_000
+        case "gb": factor = 1_000_000_000
+        case "tb": factor = 1_000_000_000_000
         default: return nil
         }
-        let value = number * factor
+        if let whole = UInt64(digits: numberPart) {
+            // Not by way of a Double, which is exact up to 2^53 only.
+            let (value, overflow) = whole.multipliedReportingOverflow(by: factor)
+            guard !overflow else { return nil }
+            bytes = value
+            return
+        }
+        guard let number = Double(String(numberPart)) else { return nil }
+        let value = number * Double(factor)
         guard value < 0x1p63 else { return nil }
         bytes = UInt64(value)
     }

@@ -8,7 +8,7 @@ package struct DeviceFacts: Hashable, Sendable {
     package static let modelLimit = 16
 
     /// For people; need not be unique.
-    package var name: String
+    package private(set) var name: String
     package var memoryTotal: ByteCount
     /// What the device offers to models now.
     package var memoryAvailable: ByteCount
@@ -17,9 +17,9 @@ package struct DeviceFacts: Hashable, Sendable {
     /// Where its RPC server listens when it runs.
     package var rpcPort: UInt16
     /// llama.cpp's version; empty if the device has none and can be no worker.
-    package var engine: String
+    package private(set) var engine: String
     /// Fingerprints of the model files it holds (`fingerprint(ofModel:)`).
-    package var models: [UInt64]
+    package private(set) var models: [UInt64]
 
     package init(
         name: String,

@@ -17,23 +17,24 @@ package struct Endpoint: Hashable, Comparable, Sendable {
             self.init(address: address, port: defaultPort)
             return
         }
-        if text.hasPrefix("["), text.hasSuffix("]"), let defaultPort,
-            let address = IPAddress(text.dropFirst().dropLast())
-        {
+        if let defaultPort, let address = Self.bracketed(text) {
             self.init(address: address, port: defaultPort)
             return
         }
         guard let colon = text.lastIndex(of: ":"),
-            let port = UInt16(text[text.index(after: colon)...])
+            let port = UInt16(digits: text[text.index(after: colon)...])
         else { return nil }
-        var host = text[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") {
-            host = host.dropFirst().dropLast()
-        } else if host.contains(":") {
-            return nil
-        }
-        guard let address = IPAddress(host) else { return nil }
+        let host = text[..<colon]
+        // An IPv6 address without brackets could have swallowed the port.
+        guard let address = Self.bracketed(host) ?? (host.contains(":") ? nil : IPAddress(host))
+        else { return nil }
         self.init(address: address, port: port)
+    }
+
+    /// The address in `[::1]`; nil if there are no brackets, or no IPv6 address in them.
+    private static func bracketed(_ text: some StringProtocol) -> IPAddress? {
+        guard text.hasPrefix("["), text.hasSuffix("]"), text.contains(":") else { return nil }
+        return IPAddress(text.dropFirst().dropLast())
     }
 
     package static func < (left: Self, right: Self) -> Bool {

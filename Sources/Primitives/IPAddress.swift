@@ -60,8 +60,7 @@ extension IPAddress {
         for part in parts {
             // Leading zeros are refused: some systems read them as octal.
             guard (1...3).contains(part.utf8.count), part.count == 1 || part.first != "0",
-                part.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
-                let byte = UInt8(part)
+                let byte = UInt8(digits: part)
             else { return nil }
             bits = bits << 8 | UInt32(byte)
         }
@@ -72,7 +71,9 @@ extension IPAddress {
         var body = text[...]
         var scope: UInt32 = 0
         if let percent = body.firstIndex(of: "%") {
-            guard let index = UInt32(body[body.index(after: percent)...]) else { return nil }
+            guard let index = UInt32(digits: body[body.index(after: percent)...]) else {
+                return nil
+            }
             scope = index
             body = body[..<percent]
         }
@@ -82,29 +83,32 @@ extension IPAddress {
 
     private static func v6Bits(_ text: String) -> UInt128? {
         guard let gap = text.firstRange(of: "::") else {
-            guard let groups = groups(text), groups.count == 8 else { return nil }
+            guard let groups = groups(text, endsAddress: true), groups.count == 8 else {
+                return nil
+            }
             return groups.reduce(0) { $0 << 16 | UInt128($1) }
         }
         let rest = text[gap.upperBound...]
-        guard !rest.contains("::"), let head = groups(String(text[..<gap.lowerBound])),
-            let tail = groups(String(rest)), head.count + tail.count <= 7
+        guard !rest.contains("::"),
+            let head = groups(String(text[..<gap.lowerBound]), endsAddress: false),
+            let tail = groups(String(rest), endsAddress: true), head.count + tail.count <= 7
         else { return nil }
         let zeros = [UInt16](repeating: 0, count: 8 - head.count - tail.count)
         return (head + zeros + tail).reduce(0) { $0 << 16 | UInt128($1) }
     }
 
-    /// The 16-bit groups of a colon-separated run, whose last part may be a dotted IPv4 address.
-    private static func groups(_ text: String) -> [UInt16]? {
+    /// The 16-bit groups of a colon-separated run; at the end of an address the last part may be a
+    /// dotted IPv4 address.
+    private static func groups(_ text: String, endsAddress: Bool) -> [UInt16]? {
         if text.isEmpty { return [] }
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         var groups: [UInt16] = []
         for (index, part) in parts.enumerated() {
-            if index == parts.count - 1, part.contains(".") {
+            if endsAddress, index == parts.count - 1, part.contains(".") {
                 guard let bits = v4Bits(part) else { return nil }
                 groups += [UInt16(bits >> 16), UInt16(bits & 0xFFFF)]
             } else {
-                guard (1...4).contains(part.utf8.count), part.utf8.first != UInt8(ascii: "+"),
-                    let group = UInt16(part, radix: 16)
+                guard (1...4).contains(part.utf8.count), let group = UInt16(digits: part, radix: 16)
                 else { return nil }
                 groups.append(group)
             }
@@ -121,7 +125,12 @@ extension IPAddress: CustomStringConvertible {
             return "\(bits >> 24).\(bits >> 16 & 255).\(bits >> 8 & 255).\(bits & 255)"
         case .v6(let bits, let scope):
             let groups = (0..<8).map { UInt16(truncatingIfNeeded: bits >> (112 - 16 * $0)) }
-            let text = Self.canonical(groups)
+            // IPv4 addresses in IPv6's clothes stay readable (RFC 5952 §5).
+            let isMapped = bits >> 32 == 0xFFFF
+            let text =
+                isMapped
+                ? "::ffff:\(IPAddress.v4(UInt32(truncatingIfNeeded: bits)))"
+                : Self.canonical(groups)
             return scope == 0 ? text : "\(text)%\(scope)"
         }
     }

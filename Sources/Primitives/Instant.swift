@@ -33,12 +33,14 @@ package struct Instant: Hashable, Comparable, Sendable {
 }
 
 extension Duration {
+    private static let secondsLimit: Int64 = 4_611_686_018
+
     /// The duration in nanoseconds, cut towards zero, clamped to ±146 years.
     package var wholeNanoseconds: Int64 {
-        let limit: Int64 = 4_611_686_018
+        let limit = Self.secondsLimit
         let (seconds, attoseconds) = components
-        if seconds > limit { return limit * 1_000_000_000 }
-        if seconds < -limit { return -limit * 1_000_000_000 }
+        if seconds >= limit { return limit * 1_000_000_000 }
+        if seconds <= -limit { return -limit * 1_000_000_000 }
         return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
     }
 
@@ -53,8 +55,10 @@ extension Duration {
         wholeNanoseconds / 1_000_000
     }
 
-    /// The duration times a factor, rounded to whole nanoseconds.
+    /// The duration times a factor, rounded to whole nanoseconds, clamped to ±146 years.
     package func scaled(by factor: Double) -> Duration {
-        .nanoseconds(Int64((Double(wholeNanoseconds) * factor).rounded()))
+        let limit = Double(Self.secondsLimit * 1_000_000_000)
+        let scaled = (Double(wholeNanoseconds) * factor).rounded()
+        return .nanoseconds(Int64(max(-limit, min(limit, scaled))))
     }
 }

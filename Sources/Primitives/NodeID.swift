@@ -18,8 +18,7 @@ package struct NodeID: Hashable, Comparable, Sendable {
 
     /// Reads what `description` prints: 32 hexadecimal digits; nil for anything else.
     package init?(_ text: some StringProtocol) {
-        guard text.utf8.count == 2 * Self.byteCount, let value = UInt128(text, radix: 16),
-            text.utf8.first != UInt8(ascii: "+")
+        guard text.utf8.count == 2 * Self.byteCount, let value = UInt128(digits: text, radix: 16)
         else { return nil }
         rawValue = value
     }

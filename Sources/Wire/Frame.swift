@@ -5,7 +5,7 @@ package import SWIM
 package enum Frame: Equatable, Sendable {
     /// No frame is longer, length prefix excluded.
     package static let byteLimit = 1 << 19
-    /// No text in a frame is longer.
+    /// How many updates a frame tells at most; further ones are left out.
     package static let updateLimit = 1024
 
     /// Everything the sender believes; answered by `syncReply`.
@@ -117,65 +117,5 @@ extension Frame {
         var updates: [MemberUpdate] = []
         for _ in 0..<count { updates.append(try MemberUpdate(bytes, &reader)) }
         return updates
-    }
-}
-
-/// Cuts a stream into its header and its frames, whatever the pieces in which bytes arrive.
-package struct FrameReader: Sendable {
-    private var buffer: [UInt8] = []
-    package private(set) var header: WireHeader?
-    package private(set) var unknownCount = 0
-
-    package init() {}
-
-    package mutating func append(_ bytes: [UInt8]) {
-        buffer += bytes
-    }
-
-    /// The next whole frame; nil while bytes are missing.
-    ///
-    /// An error ends the stream: what follows cannot be found. Never keeps more than one frame
-    /// and what came with it.
-    package mutating func next(cluster: UInt64) throws(WireError) -> Frame? {
-        if header == nil {
-            guard buffer.count >= WireHeader.byteCount else {
-                try checkBeginning()
-                return nil
-            }
-            var offset = 0
-            let header = try WireHeader(decoding: buffer.span, at: &offset)
-            guard header.cluster == cluster else { throw .otherCluster(header.cluster) }
-            self.header = header
-            buffer.removeFirst(offset)
-        }
-        while true {
-            var reader = WireReader(offset: 0)
-            guard buffer.count >= 4 else { return nil }
-            let length: UInt32 = try reader.integer(buffer.span)
-            guard length > 0 else { throw .badValue(field: "length", value: 0) }
-            guard length <= Frame.byteLimit else {
-                throw .frameTooLong(byteCount: length, limit: Frame.byteLimit)
-            }
-            let end = 4 + Int(length)
-            guard buffer.count >= end else { return nil }
-            let frame = try Frame(decoding: buffer.span.extracting(4..<end))
-            buffer.removeFirst(end)
-            if let frame { return frame }
-            unknownCount += 1
-        }
-    }
-
-    /// Refuses a stranger by its first two bytes, rather than wait for the rest.
-    private func checkBeginning() throws(WireError) {
-        guard buffer.count >= 2 else { return }
-        var reader = WireReader(offset: 0)
-        let magic: UInt16 = try reader.integer(buffer.span)
-        guard magic == WireHeader.magic else { throw .badMagic(magic) }
-    }
-
-    /// What was read beyond the last frame, when the stream carries something else from here on.
-    package mutating func takeRest() -> [UInt8] {
-        defer { buffer = [] }
-        return buffer
     }
 }

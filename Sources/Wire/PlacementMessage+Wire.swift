@@ -102,6 +102,8 @@ extension WantedModel {
 extension LaunchReport {
     /// Stands for "not told".
     private static let unknownProgress = UInt16.max
+    /// All of the weights, in ten-thousandths.
+    private static let progressLimit: UInt16 = 10_000
     private static let unknownBytes = UInt64.max
     /// Stands for the master's own CPU.
     private static let ownDevice = UInt8.max
@@ -134,6 +136,9 @@ extension LaunchReport {
             throw .badValue(field: "phase", value: UInt64(rawPhase))
         }
         let progress: UInt16 = try reader.integer(bytes)
+        guard progress <= Self.progressLimit || progress == Self.unknownProgress else {
+            throw .badValue(field: "progress", value: UInt64(progress))
+        }
         let message = try reader.text(bytes, "message", limit: Self.messageByteLimit)
         var split: [UInt32] = []
         for _ in 0..<(try Self.count(bytes, &reader, "split")) {
