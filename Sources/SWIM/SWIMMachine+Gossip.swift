@@ -110,9 +110,9 @@ extension SWIMMachine {
 
     /// Asks the seeds that are not members yet, ever more rarely.
     mutating func askSeeds(_ effects: inout [SWIMEffect]) {
+        guard !seeds.isEmpty, !isLeaving else { return }
         let missing = seeds.filter { !isPresent(at: $0) }
         for seed in missing { effects.append(.sync(to: seed)) }
-        guard !seeds.isEmpty, !isLeaving else { return }
         seedDelay =
             missing.isEmpty
             ? configuration.seedInterval
@@ -135,7 +135,7 @@ extension SWIMMachine {
         }
         nextNumber &+= 1
         let ping = GossipMessage.ping(number: nextNumber, target: dead.id)
-        send([ping] + opinion(of: dead.id), to: dead.endpoint, &effects)
+        send(opinion(of: dead.id) + [ping], to: dead.endpoint, &effects)
     }
 
     private func isPresent(at endpoint: Endpoint) -> Bool {

@@ -13,7 +13,10 @@ extension SWIMMachine {
             return
         }
         guard let index = index(of: update.id) else {
-            if case .alive = update.belief { welcome(update, at: now, &effects) }
+            switch update.belief {
+            case .alive: welcome(update, at: now, &effects)
+            case .suspect, .dead, .left: remember(update, at: now)
+            }
             return
         }
         let hasNewFacts = adoptFacts(of: update, at: index)
@@ -58,7 +61,7 @@ extension SWIMMachine {
         guard case .alive(let endpoint, let version, let facts) = update.belief,
             others.count + 1 < configuration.memberLimit
         else { return }
-        let member = Member(
+        var member = Member(
             id: update.id,
             endpoint: endpoint,
             incarnation: update.incarnation,
@@ -66,10 +69,35 @@ extension SWIMMachine {
             facts: facts,
             since: now
         )
+        let rumour = takeRumour(of: update.id).flatMap { isNewer($0, than: member) ? $0 : nil }
+        if let rumour, !rumour.state.isPresent {
+            // It was gone before its old words arrived here.
+            member.incarnation = rumour.incarnation
+            member.state = rumour.state
+        }
         others.insert(member, at: insertionIndex(of: member.id))
         addToRound(member.id)
+        guard member.state.isPresent else { return }
         queueGossip(update, &effects)
         effects.append(.emit(.joined(member)))
+        if let rumour { merge(rumour, at: now, &effects) }
+    }
+
+    private mutating func remember(_ update: MemberUpdate, at now: Instant) {
+        if let index = unmet.firstIndex(where: { $0.update.id == update.id }) {
+            let known = unmet[index].update
+            guard (update.incarnation, update.state) > (known.incarnation, known.state) else {
+                return
+            }
+            unmet[index] = (update, now)
+        } else if unmet.count < configuration.memberLimit {
+            unmet.append((update, now))
+        }
+    }
+
+    private mutating func takeRumour(of id: NodeID) -> MemberUpdate? {
+        guard let index = unmet.firstIndex(where: { $0.update.id == id }) else { return nil }
+        return unmet.remove(at: index).update
     }
 
     private mutating func adoptFacts(of update: MemberUpdate, at index: Int) -> Bool {
@@ -125,7 +153,11 @@ extension SWIMMachine {
                     || (update.incarnation == own.incarnation && endpoint != own.endpoint)
             else { return }
         case .suspect, .dead, .left:
-            guard update.incarnation >= own.incarnation else { return }
+            guard update.incarnation >= own.incarnation else {
+                // Refuted before; whoever says it again has missed that, and would let it stand.
+                announceSelf(&effects)
+                return
+            }
             localHealth = min(configuration.localHealthLimit, localHealth + 1)
         }
         own.incarnation = max(own.incarnation, update.incarnation) + 1
@@ -208,6 +240,7 @@ extension SWIMMachine {
     }
 
     mutating func forgetOldTombstones(at now: Instant, _ effects: inout [SWIMEffect]) {
+        unmet.removeAll { now - $0.since >= configuration.tombstoneTimeout }
         let old = others.filter {
             !$0.state.isPresent && now - $0.since >= configuration.tombstoneTimeout
         }

@@ -14,9 +14,10 @@ extension SWIMMachine {
         guard let target = nextTarget() else { return }
         nextNumber &+= 1
         probe = Probe(number: nextNumber, target: target.id)
-        // Buddy system (Lifeguard §3.3): who is suspected hears of it first, and can refute.
+        // Buddy system (Lifeguard §3.3): who is suspected hears of it first, so that the very
+        // answer carries the refutation.
         let ping = GossipMessage.ping(number: nextNumber, target: target.id)
-        send([ping] + opinion(of: target.id), to: target.endpoint, &effects)
+        send(opinion(of: target.id) + [ping], to: target.endpoint, &effects)
         effects.append(
             .setTimer(
                 .probeTimeout(nextNumber),
@@ -33,7 +34,7 @@ extension SWIMMachine {
         let relays = randomMembers(configuration.indirectProbes) {
             $0.state == .alive && $0.id != target.id
         }
-        probe?.relayCount = relays.count
+        probe?.silentRelays = relays.map(\.id)
         let request = GossipMessage.pingRequest(
             number: number,
             target: target.id,
@@ -65,7 +66,7 @@ extension SWIMMachine {
         // slower with each real death.
         localHealth = min(
             configuration.localHealthLimit,
-            localHealth + max(0, probe.relayCount - probe.nackCount)
+            localHealth + probe.silentRelays.count
         )
         guard let target = member(probe.target), target.state.isPresent else { return }
         merge(
