@@ -1,7 +1,7 @@
 /// An IPv4 or IPv6 address in host order; IPv6 with the interface index that link-local ones need.
 package enum IPAddress: Hashable, Sendable {
     case v4(UInt32)
-    case v6(UInt128, scope: UInt32 = 0)
+    case v6(IPv6Bits, scope: UInt32 = 0)
 
     package static let loopback = IPAddress.v4(0x7F00_0001)
 
@@ -9,7 +9,7 @@ package enum IPAddress: Hashable, Sendable {
     package var isLoopback: Bool {
         switch self {
         case .v4(let bits): bits >> 24 == 127
-        case .v6(let bits, _): bits == 1
+        case .v6(let bits, _): bits.value == 1
         }
     }
 
@@ -17,7 +17,7 @@ package enum IPAddress: Hashable, Sendable {
     package var isUnspecified: Bool {
         switch self {
         case .v4(let bits): bits == 0
-        case .v6(let bits, _): bits == 0
+        case .v6(let bits, _): bits.value == 0
         }
     }
 
@@ -25,7 +25,7 @@ package enum IPAddress: Hashable, Sendable {
     package var isLinkLocal: Bool {
         switch self {
         case .v4(let bits): bits >> 16 == 0xA9FE
-        case .v6(let bits, _): bits >> 118 == 0x3FA
+        case .v6(let bits, _): bits.value >> 118 == 0x3FA
         }
     }
 }
@@ -37,7 +37,7 @@ extension IPAddress: Comparable {
         case (.v4, .v6): true
         case (.v6, .v4): false
         case (.v6(let left, let leftScope), .v6(let right, let rightScope)):
-            (left, leftScope) < (right, rightScope)
+            (left.value, leftScope) < (right.value, rightScope)
         }
     }
 }
@@ -78,7 +78,7 @@ extension IPAddress {
             body = body[..<percent]
         }
         guard let bits = Self.v6Bits(String(body)) else { return nil }
-        self = .v6(bits, scope: scope)
+        self = .v6(IPv6Bits(bits), scope: scope)
     }
 
     private static func v6Bits(_ text: String) -> UInt128? {
@@ -124,12 +124,12 @@ extension IPAddress: CustomStringConvertible {
         case .v4(let bits):
             return "\(bits >> 24).\(bits >> 16 & 255).\(bits >> 8 & 255).\(bits & 255)"
         case .v6(let bits, let scope):
-            let groups = (0..<8).map { UInt16(truncatingIfNeeded: bits >> (112 - 16 * $0)) }
+            let groups = (0..<8).map { UInt16(truncatingIfNeeded: bits.value >> (112 - 16 * $0)) }
             // IPv4 addresses in IPv6's clothes stay readable (RFC 5952 §5).
-            let isMapped = bits >> 32 == 0xFFFF
+            let isMapped = bits.value >> 32 == 0xFFFF
             let text =
                 isMapped
-                ? "::ffff:\(IPAddress.v4(UInt32(truncatingIfNeeded: bits)))"
+                ? "::ffff:\(IPAddress.v4(UInt32(truncatingIfNeeded: bits.low)))"
                 : Self.canonical(groups)
             return scope == 0 ? text : "\(text)%\(scope)"
         }
@@ -148,5 +148,30 @@ extension IPAddress: CustomStringConvertible {
         }
         guard !longest.isEmpty else { return hex(groups) }
         return hex(groups[..<longest.lowerBound]) + "::" + hex(groups[longest.upperBound...])
+    }
+}
+
+/// The 128 bits of an IPv6 address, kept in two halves: Swift 6.3 misaligns stack slots of enums
+/// that carry a UInt128.
+package struct IPv6Bits: Hashable, Sendable {
+    package let high: UInt64
+    package let low: UInt64
+
+    package init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    package init(_ value: UInt128) {
+        high = UInt64(truncatingIfNeeded: value >> 64)
+        low = UInt64(truncatingIfNeeded: value)
+    }
+
+    package var value: UInt128 { UInt128(high) << 64 | UInt128(low) }
+}
+
+extension IPv6Bits: ExpressibleByIntegerLiteral {
+    package init(integerLiteral value: UInt64) {
+        self.init(UInt128(value))
     }
 }

@@ -5,26 +5,32 @@
 package struct NodeID: Hashable, Comparable, Sendable {
     package static let byteCount = 16
 
-    package let rawValue: UInt128
+    private let high: UInt64
+    private let low: UInt64
 
     package init(_ rawValue: UInt128) {
-        self.rawValue = rawValue
+        high = UInt64(truncatingIfNeeded: rawValue >> 64)
+        low = UInt64(truncatingIfNeeded: rawValue)
     }
+
+    // In two halves: Swift 6.3 misaligns stack slots of enums that carry a UInt128.
+    package var rawValue: UInt128 { UInt128(high) << 64 | UInt128(low) }
 
     /// A fresh identity, drawn from the given generator so that a simulation can repeat it.
     package init(using generator: inout some RandomNumberGenerator) {
-        rawValue = UInt128(generator.next()) << 64 | UInt128(generator.next())
+        high = generator.next()
+        low = generator.next()
     }
 
     /// Reads what `description` prints: 32 hexadecimal digits; nil for anything else.
     package init?(_ text: some StringProtocol) {
         guard text.utf8.count == 2 * Self.byteCount, let value = UInt128(digits: text, radix: 16)
         else { return nil }
-        rawValue = value
+        self.init(value)
     }
 
     package static func < (left: Self, right: Self) -> Bool {
-        left.rawValue < right.rawValue
+        (left.high, left.low) < (right.high, right.low)
     }
 }
 

@@ -12,7 +12,7 @@ package enum Beacons {
     /// Free for private use within one site (RFC 2365).
     static let groupV4 = IPAddress.v4(0xEFFF_CA7A)
     /// On one link, and not assigned by anybody (RFC 4291 §2.7: flag T, scope 2).
-    static let groupV6Bits: UInt128 = 0xFF12_0000_0000_0000_0000_0000_CA7A_CA7A
+    static let groupV6Bits = IPv6Bits(high: 0xFF12_0000_0000_0000, low: 0xCA7A_CA7A)
     /// A beacon that is larger could be cut on its way.
     package static let byteLimit = 1200
 

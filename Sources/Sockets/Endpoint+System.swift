@@ -9,8 +9,8 @@ extension Endpoint {
             cposix_endpoint(high: 0, low: UInt64(bits), scope: 0, port: port, version: 4)
         case .v6(let bits, let scope):
             cposix_endpoint(
-                high: UInt64(truncatingIfNeeded: bits >> 64),
-                low: UInt64(truncatingIfNeeded: bits),
+                high: bits.high,
+                low: bits.low,
                 scope: scope,
                 port: port,
                 version: 6
@@ -24,7 +24,7 @@ extension Endpoint {
             let bits = UInt32(truncatingIfNeeded: system.low)
             self.init(address: .v4(bits), port: system.port)
         case 6:
-            let bits = UInt128(system.high) << 64 | UInt128(system.low)
+            let bits = IPv6Bits(high: system.high, low: system.low)
             self.init(address: .v6(bits, scope: system.scope), port: system.port)
         default:
             return nil
@@ -34,6 +34,6 @@ extension Endpoint {
     /// An IPv4 endpoint in the form that a socket bound to `::` takes (`::ffff:a.b.c.d`).
     var mappedToV6: Endpoint {
         guard case .v4(let bits) = address else { return self }
-        return Endpoint(address: .v6(0xFFFF << 32 | UInt128(bits)), port: port)
+        return Endpoint(address: .v6(IPv6Bits(high: 0, low: 0xFFFF << 32 | UInt64(bits))), port: port)
     }
 }

@@ -55,7 +55,7 @@ struct WireReader {
         let address: IPAddress
         switch family {
         case 4: address = .v4(try integer(bytes))
-        case 6: address = .v6(try integer(bytes))
+        case 6: address = .v6(IPv6Bits(try integer(bytes)))
         default: throw .badValue(field: "family", value: UInt64(family))
         }
         return Endpoint(address: address, port: try integer(bytes))
@@ -99,7 +99,7 @@ extension [UInt8] {
             append(bigEndian: bits)
         case .v6(let bits, _):
             append(6 as UInt8)
-            append(bigEndian: bits)
+            append(bigEndian: bits.value)
         }
         append(bigEndian: endpoint.port)
     }
