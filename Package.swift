@@ -14,8 +14,17 @@ let settings: [SwiftSetting] = [
 ]
 
 /// A module of our own, with the settings that every module shares.
-func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+func module(
+    _ name: String,
+    _ dependencies: [Target.Dependency] = [],
+    resources: [Resource] = []
+) -> Target {
+    .target(
+        name: name,
+        dependencies: dependencies,
+        resources: resources,
+        swiftSettings: settings
+    )
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -50,6 +59,7 @@ let package = Package(
             traits: []
         ),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -107,11 +117,12 @@ let package = Package(
         module(
             "Gateway",
             [
-                "CPosix", "Primitives", product("Hummingbird", "hummingbird"),
-                product("HummingbirdCore", "hummingbird"),
+                "Primitives", product("HummingbirdCore", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("Logging", "swift-log"),
-                nio, nioPosix, nioHTTP1,
-            ]
+                product("NIOHTTPTypes", "swift-nio-extras"),
+                product("NIOHTTPTypesHTTP1", "swift-nio-extras"), nio, nioPosix, nioHTTP1,
+            ],
+            resources: [.embedInCode("Dashboard/index.html")]
         ),
 
         // Composition.
@@ -120,14 +131,15 @@ let package = Package(
             [
                 "EngineStore", "EventLoop", "GGUF", "Gateway", "LayerPlacement", "LeaderElection",
                 "LlamaEngine", "Primitives", "Processes", "Runtime", "SWIM", "Sockets",
-                "Supervision", "Telemetry", "Wire", product("Logging", "swift-log"),
+                "Supervision", "Telemetry", "Wire", "CPosix", product("Logging", "swift-log"),
+                product("SystemPackage", "swift-system"),
             ]
         ),
         .executableTarget(
             name: "caravan",
             dependencies: [
                 "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "Primitives",
-                "Processes", "Telemetry",
+                "Processes", "Telemetry", product("SystemPackage", "swift-system"),
                 product("ArgumentParser", "swift-argument-parser"),
             ],
             swiftSettings: settings

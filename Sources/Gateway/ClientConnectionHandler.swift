@@ -21,6 +21,8 @@ final class ClientConnectionHandler: ChannelDuplexHandler, RemovableChannelHandl
     private let onRefused: @Sendable (_ reason: String, _ detail: String) -> Void
     /// The head of a request was read, and its end was not yet.
     private var isReadingRequest = false
+    /// Something of this connection was refused; how it ends then is no further event.
+    private var isRefused = false
     private var bodyDeadline: Scheduled<Void>?
     private var heartbeat: Scheduled<Void>?
 
@@ -41,7 +43,7 @@ final class ClientConnectionHandler: ChannelDuplexHandler, RemovableChannelHandl
             bodyDeadline = context.eventLoop.assumeIsolated().scheduleTask(
                 in: limits.bodyTimeLimit
             ) {
-                self.onRefused("http.slowBody", "\(self.connection.peer)")
+                self.refuse("http.slowBody", self.connection.peer)
                 context.fireErrorCaught(BodyTooSlow())
             }
         case .body:
@@ -118,11 +120,11 @@ final class ClientConnectionHandler: ChannelDuplexHandler, RemovableChannelHandl
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         switch error {
         case HTTPParserError.invalidEOFState:
-            onRefused("http.truncated", connection.peer)
+            refuse("http.truncated", connection.peer)
             connection.end(.clientGone)
             context.fireErrorCaught(error)
         case is HTTPParserError:
-            onRefused("http.malformed", "\(connection.peer): \(error)")
+            refuse("http.malformed", "\(connection.peer): \(error)")
             context.fireErrorCaught(error)
         case is IOError, is ChannelError:
             connection.end(.clientGone)
@@ -130,9 +132,15 @@ final class ClientConnectionHandler: ChannelDuplexHandler, RemovableChannelHandl
         default:
             // A head that the parser took and that is no valid request all the same. As a parser
             // error it is answered with 400; others close without a word.
-            onRefused("http.malformed", "\(connection.peer): \(error)")
+            refuse("http.malformed", "\(connection.peer): \(error)")
             context.fireErrorCaught(HTTPParserError.unknown)
         }
+    }
+
+    private func refuse(_ reason: String, _ detail: String) {
+        guard !isRefused else { return }
+        isRefused = true
+        onRefused(reason, detail)
     }
 
     /// Lets a client that is still sending read the answer: closing at once would reset it.

@@ -20,7 +20,8 @@ struct EventStreamFramer {
             held.writeImmutableBuffer(arrived)
         }
         let end = Self.endOfEvents(in: held.readableBytesView)
-        let byteCount = end > 0 || held.readableBytes <= Self.heldByteLimit
+        let byteCount =
+            end > 0 || held.readableBytes <= Self.heldByteLimit
             ? end : held.readableBytes
         guard byteCount > 0, let whole = held.readSlice(length: byteCount) else { return nil }
         if held.readableBytes == 0 { held = ByteBuffer() }

@@ -118,9 +118,10 @@ extension GatewayResponder {
         _ connection: ClientConnection,
         otherwise refusal: GatewayRefusal
     ) async throws {
-        if let hop = HTTPField.Name(Self.hopHeader), request.head.headerFields[hop] != nil { throw refusal }
+        if let hop = HTTPField.Name(Self.hopHeader), request.head.headerFields[hop] != nil {
+            throw refusal
+        }
         connection.beginLongAnswer()
-        let exchange = try await HTTPExchange(adopting: backend.connect(to: .gateway))
         let head = HTTPExchange.request(
             method,
             request.head.path ?? "/",
@@ -129,8 +130,10 @@ extension GatewayResponder {
             [Self.hopHeader: "1"]
         )
         do {
+            let exchange = try await HTTPExchange(adopting: backend.connect(to: .gateway))
             try await exchange.run(head, body: body, timeLimit: limits.forwardTimeLimit) {
-                head, parts in
+                head,
+                parts in
                 let answer = try await parts.collect(upTo: limits.heldResponseByteLimit)
                 var fields = HTTPFields()
                 fields[.contentType] = head.headers["content-type"].first

@@ -18,9 +18,9 @@ extension GatewayResponder {
             throw APIError(.badRequest, "invalid_json", "The request's body is no JSON object.")
         }
         connection.beginLongAnswer()
-        let exchange = try await HTTPExchange(adopting: backend.connect(to: .llamaServer))
         let request = HTTPExchange.request(.POST, path, host: "llama-server", body: body)
         do {
+            let exchange = try await HTTPExchange(adopting: backend.connect(to: .llamaServer))
             try await exchange.run(request, body: body) { head, parts in
                 if head.headers["content-type"].first?.hasPrefix("text/event-stream") == true {
                     try await relayEvents(head, parts, reply, connection)

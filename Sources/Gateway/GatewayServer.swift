@@ -25,10 +25,10 @@ package struct GatewayServer: Sendable {
     private let logger: Logger
     private let onBound: @Sendable (UInt16) async -> Void
 
-    /// - Parameters:
-    ///   - host: an address of this machine, `0.0.0.0` or `::` for all of them.
-    ///   - port: 0 lets the system choose.
-    ///   - onBound: told the port once the gateway listens.
+    /// Makes a server that listens once it runs.
+    ///
+    /// `host` is an address of this machine, `0.0.0.0` or `::` for all of them; port 0 lets the
+    /// system choose, and `onBound` is told which.
     package init(
         backend: any GatewayBackend,
         host: String,
@@ -79,7 +79,7 @@ package struct GatewayServer: Sendable {
             }
         } catch let error as IOError {
             throw GatewayServerError(error, host: host, port: port)
-        } catch where Task.isCancelled {
+        } catch  where Task.isCancelled {
             // Stopped before it listened.
         }
     }

@@ -11,14 +11,14 @@ struct HTTPExchange {
 
     let connection: Connection
 
-    /// Takes over a connected socket; it is closed even if that fails.
+    /// Takes over a connected socket; it is closed even if that fails, with `ExchangeFailure`.
     init(adopting socket: NIOBSDSocket.Handle) async throws {
         do {
             connection = try await ClientBootstrap(group: GatewayLoop.group)
                 .withConnectedSocket(socket, channelInitializer: Self.setUp)
         } catch {
             GatewayLoop.close(socket: socket)
-            throw error
+            throw ExchangeFailure.cut
         }
     }
 

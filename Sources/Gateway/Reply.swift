@@ -15,7 +15,7 @@ final class Reply {
     private let isHead: Bool
     private var stage = Stage.unsent
 
-    /// - Parameter isHead: whether the request's method was HEAD, so that no body may follow.
+    /// Takes whether the request's method was HEAD, so that no body may follow.
     init(_ outbound: NIOAsyncChannelOutboundWriter<HTTPResponsePart>, isHead: Bool) {
         self.outbound = outbound
         self.isHead = isHead
@@ -103,6 +103,12 @@ enum JSON {
     static func encode(_ value: some Encodable) throws -> ByteBuffer {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        // A progress of 0/0 must not cost a client its whole answer.
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "Infinity",
+            negativeInfinity: "-Infinity",
+            nan: "NaN"
+        )
         return ByteBuffer(bytes: try encoder.encode(value))
     }
 

@@ -7,7 +7,11 @@ extension LaunchMachine {
         let plan: LaunchPlan
         do {
             plan = try LaunchPlan(
-                facts: facts, model: attempt.model, workers: attempt.workers, master: own)
+                facts: facts,
+                model: attempt.model,
+                workers: attempt.workers,
+                master: own
+            )
         } catch {
             fail(error.message, &effects)
             return
@@ -16,8 +20,10 @@ extension LaunchMachine {
         self.attempt?.split = plan.split
         self.attempt?.serverBegan = now
         let launch = ServerLaunch(
-            model: attempt.model, workers: attempt.workers.compactMap(\.report?.endpoint),
-            tensorSplit: plan.tensorSplit)
+            model: attempt.model,
+            workers: attempt.workers.compactMap(\.report?.endpoint),
+            tensorSplit: plan.tensorSplit
+        )
         enter(.startingServer, &effects)
         effects += [
             .emit(.starting(launch, shares: plan.shares)), .startServer(launch, attempt.session),
@@ -25,7 +31,9 @@ extension LaunchMachine {
     }
 
     mutating func server(
-        _ event: ServerEvent, of session: SessionID, at now: Instant,
+        _ event: ServerEvent,
+        of session: SessionID,
+        at now: Instant,
         _ effects: inout [LaunchEffect]
     ) {
         guard let attempt, attempt.session == session, attempt.isServerRunning else { return }
@@ -63,10 +71,14 @@ extension LaunchMachine {
     }
 
     private mutating func placed(
-        _ bytes: ByteCount, on device: UInt8?, _ effects: inout [LaunchEffect]
+        _ bytes: ByteCount,
+        on device: UInt8?,
+        _ effects: inout [LaunchEffect]
     ) {
         if let index = attempt?.shares.firstIndex(where: { $0.device == device }) {
-            attempt?.shares[index].modelBytes = bytes
+            // The master's own memory comes in several buffers.
+            let before = attempt?.shares[index].modelBytes ?? .zero
+            attempt?.shares[index].modelBytes = before + bytes
             tellProgress(&effects, progress: report?.progress)
         }
     }
@@ -96,15 +108,22 @@ extension LaunchMachine {
 
     /// Tells all members how far the launch is.
     mutating func tellProgress(
-        _ effects: inout [LaunchEffect], message: String? = nil, progress: UInt16? = nil
+        _ effects: inout [LaunchEffect],
+        message: String? = nil,
+        progress: UInt16? = nil
     ) {
         guard let attempt, let ballot else { return }
         nextReport += 1
         let report = LaunchReport(
-            ballot: ballot, number: nextReport, model: attempt.model, phase: attempt.phase,
+            ballot: ballot,
+            number: nextReport,
+            model: attempt.model,
+            phase: attempt.phase,
             progress: attempt.phase == .loading ? progress : nil,
-            message: message ?? Self.sentence(for: attempt), split: attempt.split,
-            shares: attempt.shares)
+            message: message ?? Self.sentence(for: attempt),
+            split: attempt.split,
+            shares: attempt.shares
+        )
         self.report = report
         effects += [.broadcast(.progress(report)), .emit(.progressChanged)]
     }

@@ -4,7 +4,9 @@ import Primitives
 // Phases 1 and 2: the workers' RPC servers start, and the master sees that it reaches them.
 extension LaunchMachine {
     mutating func changed(
-        _ candidates: [WorkerCandidate], at now: Instant, _ effects: inout [LaunchEffect]
+        _ candidates: [WorkerCandidate],
+        at now: Instant,
+        _ effects: inout [LaunchEffect]
     ) {
         let isMore = candidates.contains { new in
             !self.candidates.contains { $0.node == new.node }
@@ -31,7 +33,9 @@ extension LaunchMachine {
     }
 
     mutating func worker(
-        _ node: NodeID, says report: WorkerReport, at now: Instant,
+        _ node: NodeID,
+        says report: WorkerReport,
+        at now: Instant,
         _ effects: inout [LaunchEffect]
     ) {
         if report.state == .stopped { releasing.removeAll { $0 == node } }
@@ -56,8 +60,10 @@ extension LaunchMachine {
     }
 
     mutating func modelRead(
-        _ result: Result<ModelFacts, LaunchProblem>, for session: SessionID,
-        at now: Instant, _ effects: inout [LaunchEffect]
+        _ result: Result<ModelFacts, LaunchProblem>,
+        for session: SessionID,
+        at now: Instant,
+        _ effects: inout [LaunchEffect]
     ) {
         guard let attempt, attempt.session == session, !attempt.isOver else { return }
         switch result {
@@ -70,7 +76,9 @@ extension LaunchMachine {
 
     /// Goes on without the workers for which `reason` gives one.
     mutating func leaveOut(
-        at now: Instant, _ effects: inout [LaunchEffect], reason: (Worker) -> String?
+        at now: Instant,
+        _ effects: inout [LaunchEffect],
+        reason: (Worker) -> String?
     ) {
         guard let attempt, !attempt.isOver, attempt.phase <= .checkingWorkers else { return }
         for worker in attempt.workers {
@@ -124,8 +132,11 @@ extension LaunchMachine {
     }
 
     mutating func probed(
-        _ node: NodeID, _ result: Result<Int, LaunchProblem>, for session: SessionID,
-        at now: Instant, _ effects: inout [LaunchEffect]
+        _ node: NodeID,
+        _ result: Result<Int, LaunchProblem>,
+        for session: SessionID,
+        at now: Instant,
+        _ effects: inout [LaunchEffect]
     ) {
         guard let attempt, attempt.session == session, !attempt.isOver,
             attempt.phase == .checkingWorkers,
@@ -151,7 +162,8 @@ extension LaunchMachine {
         if !attempt.workers.isEmpty {
             let duration = now - (attempt.checkingBegan ?? now)
             effects.append(
-                .emit(.allReady(workerCount: attempt.workers.count, after: duration)))
+                .emit(.allReady(workerCount: attempt.workers.count, after: duration))
+            )
         }
         startServer(at: now, &effects)
     }

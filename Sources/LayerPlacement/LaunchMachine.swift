@@ -71,7 +71,9 @@ package struct LaunchMachine: Sendable {
     }
 
     package mutating func handle(
-        _ input: LaunchInput, at now: Instant, effects: inout [LaunchEffect]
+        _ input: LaunchInput,
+        at now: Instant,
+        effects: inout [LaunchEffect]
     ) {
         switch input {
         case .reigns(let ballot): reigns(ballot, at: now, &effects)
@@ -91,7 +93,9 @@ package struct LaunchMachine: Sendable {
     }
 
     private mutating func fired(
-        _ timer: LaunchTimer, at now: Instant, _ effects: inout [LaunchEffect]
+        _ timer: LaunchTimer,
+        at now: Instant,
+        _ effects: inout [LaunchEffect]
     ) {
         switch timer {
         case .collected: collected(at: now, &effects)
@@ -101,7 +105,8 @@ package struct LaunchMachine: Sendable {
         case .workersReady:
             leaveOut(at: now, &effects) { worker in
                 worker.report?.state == .ready
-                    ? nil : "its rpc-server was not ready after \(Self.workersReadyLimit.inSeconds) s"
+                    ? nil
+                    : "its rpc-server was not ready after \(Self.workersReadyLimit.inSeconds) s"
             }
         case .probe(let node): probeAgain(node, &effects)
         case .probesDone:
@@ -120,7 +125,9 @@ package struct LaunchMachine: Sendable {
     // MARK: - Being master
 
     private mutating func reigns(
-        _ ballot: Ballot, at now: Instant, _ effects: inout [LaunchEffect]
+        _ ballot: Ballot,
+        at now: Instant,
+        _ effects: inout [LaunchEffect]
     ) {
         let wasMaster = self.ballot != nil
         self.ballot = ballot
@@ -176,7 +183,9 @@ package struct LaunchMachine: Sendable {
     // MARK: - What is wanted
 
     private mutating func want(
-        _ model: WantedModel?, at now: Instant, _ effects: inout [LaunchEffect]
+        _ model: WantedModel?,
+        at now: Instant,
+        _ effects: inout [LaunchEffect]
     ) {
         guard ballot != nil else { return }
         isCollecting = false
@@ -192,13 +201,17 @@ package struct LaunchMachine: Sendable {
     private mutating func take(_ model: WantedModel?, _ effects: inout [LaunchEffect]) {
         guard let ballot else { return }
         wanted = WantedState(
-            ballot: ballot, version: wanted.ballot == ballot ? wanted.version + 1 : 1,
-            model: model)
+            ballot: ballot,
+            version: wanted.ballot == ballot ? wanted.version + 1 : 1,
+            model: model
+        )
         effects += [.persist(wanted), .emit(.wants(wanted)), .broadcast(.wanted(wanted))]
     }
 
     private mutating func heard(
-        _ state: WantedState, from sender: NodeID, _ effects: inout [LaunchEffect]
+        _ state: WantedState,
+        from sender: NodeID,
+        _ effects: inout [LaunchEffect]
     ) {
         if state.isNewer(than: wanted) {
             wanted = state
@@ -209,7 +222,8 @@ package struct LaunchMachine: Sendable {
     }
 
     private mutating func heardProgress(
-        _ report: LaunchReport, _ effects: inout [LaunchEffect]
+        _ report: LaunchReport,
+        _ effects: inout [LaunchEffect]
     ) {
         guard ballot == nil else { return }
         if let known = self.report,
@@ -283,7 +297,9 @@ package struct LaunchMachine: Sendable {
 
     /// Ends the session and begins another one, sooner or later.
     mutating func replace(
-        because reason: String, at now: Instant, _ effects: inout [LaunchEffect]
+        because reason: String,
+        at now: Instant,
+        _ effects: inout [LaunchEffect]
     ) {
         guard attempt?.isOver == false else { return }
         failures.removeAll { now - $0 > Self.failurePeriod }
@@ -293,7 +309,9 @@ package struct LaunchMachine: Sendable {
             return
         }
         let delay = min(
-            Duration.milliseconds(100) * (1 << (2 * (failures.count - 1))), .seconds(10))
+            Duration.milliseconds(100) * (1 << (2 * (failures.count - 1))),
+            .seconds(10)
+        )
         attempt?.isOver = true
         attempt?.phase = .startingWorkers
         effects += [

@@ -14,7 +14,10 @@ struct LaunchPlan {
     ///
     /// Without workers the master holds everything.
     init(
-        facts: ModelFacts, model: WantedModel, workers: [LaunchMachine.Worker], master: NodeID
+        facts: ModelFacts,
+        model: WantedModel,
+        workers: [LaunchMachine.Worker],
+        master: NodeID
     ) throws(LaunchProblem) {
         guard !workers.isEmpty else {
             let end = UInt16(clamping: facts.layerCount + 1)
@@ -33,22 +36,29 @@ struct LaunchPlan {
             }
         }
         let settings = EngineMemorySettings(
-            contextLength: Int(max(1, min(model.context, 1 << 30))))
+            contextLength: Int(max(1, min(model.context, 1 << 30)))
+        )
         let layers: LayerSplit
         do {
             layers = try LayerSplit(
-                availableMemory: memory, demand: MemoryDemand(facts, settings: settings))
+                availableMemory: memory,
+                demand: MemoryDemand(facts, settings: settings)
+            )
         } catch {
             throw LaunchProblem(
-                "\(error): add a device, free memory, or choose a smaller model or context")
+                "\(error): add a device, free memory, or choose a smaller model or context"
+            )
         }
         var shares: [DeviceShare] = []
         for (index, range) in layers.ranges.enumerated() {
             shares.append(
                 DeviceShare(
-                    node: nodes[index], device: UInt8(clamping: index),
+                    node: nodes[index],
+                    device: UInt8(clamping: index),
                     first: UInt16(clamping: range.units.lowerBound),
-                    end: UInt16(clamping: range.units.upperBound)))
+                    end: UInt16(clamping: range.units.upperBound)
+                )
+            )
         }
         self.shares = shares
         split = layers.tensorSplit.parts.map {

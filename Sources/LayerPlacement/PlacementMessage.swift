@@ -64,7 +64,10 @@ package struct WorkerReport: Equatable, Sendable {
     }
 
     package init(
-        session: SessionID, state: State, instance: UInt64, endpoint: Endpoint,
+        session: SessionID,
+        state: State,
+        instance: UInt64,
+        endpoint: Endpoint,
         detail: String = ""
     ) {
         self.session = session
@@ -91,9 +94,13 @@ package struct WantedModel: Hashable, Sendable {
         self.context = context
     }
 
+    /// The last part of a path.
+    package var fileName: String {
+        name.split(separator: "/").last.map(String.init) ?? name
+    }
+
     package var fingerprint: UInt64 {
-        let fileName = name.split(separator: "/").last.map(String.init) ?? name
-        return DeviceFacts.fingerprint(ofModel: fileName)
+        DeviceFacts.fingerprint(ofModel: fileName)
     }
 }
 
@@ -157,8 +164,13 @@ package struct LaunchReport: Equatable, Sendable {
     package private(set) var shares: [DeviceShare]
 
     package init(
-        ballot: Ballot, number: UInt32, model: WantedModel, phase: LaunchPhase,
-        progress: UInt16? = nil, message: String, split: [UInt32] = [],
+        ballot: Ballot,
+        number: UInt32,
+        model: WantedModel,
+        phase: LaunchPhase,
+        progress: UInt16? = nil,
+        message: String,
+        split: [UInt32] = [],
         shares: [DeviceShare] = []
     ) {
         self.ballot = ballot
@@ -184,7 +196,11 @@ package struct DeviceShare: Equatable, Sendable {
     package var modelBytes: ByteCount?
 
     package init(
-        node: NodeID, device: UInt8?, first: UInt16, end: UInt16, modelBytes: ByteCount? = nil
+        node: NodeID,
+        device: UInt8?,
+        first: UInt16,
+        end: UInt16,
+        modelBytes: ByteCount? = nil
     ) {
         self.node = node
         self.device = device

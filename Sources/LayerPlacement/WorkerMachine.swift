@@ -60,7 +60,9 @@ package struct WorkerMachine: Sendable {
     }
 
     package mutating func handle(
-        _ input: WorkerInput, at now: Instant, effects: inout [WorkerEffect]
+        _ input: WorkerInput,
+        at now: Instant,
+        effects: inout [WorkerEffect]
     ) {
         switch input {
         case .order(let order, let master): obey(order, from: master, &effects)
@@ -82,7 +84,9 @@ package struct WorkerMachine: Sendable {
     }
 
     private mutating func obey(
-        _ order: WorkerOrder, from master: NodeID, _ effects: inout [WorkerEffect]
+        _ order: WorkerOrder,
+        from master: NodeID,
+        _ effects: inout [WorkerEffect]
     ) {
         // A ballot counts once this member has obeyed it, which puts it on disk first; the order
         // comes again.
@@ -90,7 +94,11 @@ package struct WorkerMachine: Sendable {
         guard order.serves else {
             end(because: "the master ended it", &effects)
             let report = WorkerReport(
-                session: order.session, state: .stopped, instance: 0, endpoint: endpoint)
+                session: order.session,
+                state: .stopped,
+                instance: 0,
+                endpoint: endpoint
+            )
             effects.append(.report(report, to: master))
             return
         }
@@ -104,7 +112,12 @@ package struct WorkerMachine: Sendable {
             effects.append(.emit(.ends(old.session, because: "another session begins")))
         }
         service = Service(
-            session: order.session, master: master, state: .starting, instance: 0, detail: "")
+            session: order.session,
+            master: master,
+            state: .starting,
+            instance: 0,
+            detail: ""
+        )
         effects += [.emit(.begins(order.session)), .startServer]
         tell(&effects)
     }
@@ -120,8 +133,12 @@ package struct WorkerMachine: Sendable {
     private func tell(_ effects: inout [WorkerEffect]) {
         guard let service else { return }
         let report = WorkerReport(
-            session: service.session, state: service.state, instance: service.instance,
-            endpoint: endpoint, detail: service.detail)
+            session: service.session,
+            state: service.state,
+            instance: service.instance,
+            endpoint: endpoint,
+            detail: service.detail
+        )
         effects.append(.report(report, to: service.master))
     }
 }

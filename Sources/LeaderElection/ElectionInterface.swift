@@ -12,7 +12,7 @@ package enum ElectionMessage: Equatable, Sendable {
     /// The master of the ballot stops being it; nobody needs to wait for its lease to end.
     case resign(Ballot)
 
-    /// An answer to a request for a vote. It always tells the voter's term.
+    /// An answer to a request for a vote, which always tells the voter's term.
     package struct VoteReply: Equatable, Sendable {
         /// The ballot that was asked about.
         package var ballot: Ballot
@@ -27,7 +27,7 @@ package enum ElectionMessage: Equatable, Sendable {
         }
     }
 
-    /// "I am master."
+    /// What a master says again and again: that it is master.
     package struct Heartbeat: Equatable, Sendable {
         package var ballot: Ballot
         /// Counts up within the ballot; an answer names it, because the lease counts from the

@@ -3,7 +3,9 @@ import Primitives
 // Being master, and obeying one: heartbeats and leases.
 extension ElectionMachine {
     mutating func becomeMaster(
-        _ ballot: Ballot, supporters: [NodeID], at now: Instant,
+        _ ballot: Ballot,
+        supporters: [NodeID],
+        at now: Instant,
         _ effects: inout [ElectionEffect]
     ) {
         effects.append(.cancelTimer(.vote))
@@ -13,7 +15,9 @@ extension ElectionMachine {
         role = .master(
             Reign(
                 ballot: ballot,
-                leaseEnd: now + configuration.lease - configuration.voteTimeout))
+                leaseEnd: now + configuration.lease - configuration.voteTimeout
+            )
+        )
         master = ballot
         lastHeartbeat = nil
         record.obeyed = ballot
@@ -21,12 +25,15 @@ extension ElectionMachine {
         effects.append(.emit(.elected(ballot)))
         sendHeartbeats(at: now, &effects)
         effects.append(
-            .setTimer(.lease, after: configuration.lease - configuration.voteTimeout))
+            .setTimer(.lease, after: configuration.lease - configuration.voteTimeout)
+        )
     }
 
     /// The same master under a higher ballot: nothing that runs is given up.
     mutating func continueAsMaster(
-        _ renewal: Candidacy, at now: Instant, _ effects: inout [ElectionEffect]
+        _ renewal: Candidacy,
+        at now: Instant,
+        _ effects: inout [ElectionEffect]
     ) {
         guard case .master(var reign) = role else { return }
         effects.append(.cancelTimer(.vote))
@@ -48,7 +55,10 @@ extension ElectionMachine {
         // An answer to an older one would not extend the lease.
         reign.sent.removeAll { now - $0.at > configuration.lease }
         let heartbeat = ElectionMessage.Heartbeat(
-            ballot: reign.ballot, sequence: reign.sequence, weight: weight(of: reign, at: now))
+            ballot: reign.ballot,
+            sequence: reign.sequence,
+            weight: weight(of: reign, at: now)
+        )
         role = .master(reign)
         for member in members where member.node != own {
             effects.append(.send(.heartbeat(heartbeat), to: member.node))
@@ -62,11 +72,15 @@ extension ElectionMachine {
             isPresent($0.node) && now - $0.at <= configuration.lease
         }
         return MasterWeight(
-            isServing: isServing, followerCount: UInt16(clamping: followers + 1))
+            isServing: isServing,
+            followerCount: UInt16(clamping: followers + 1)
+        )
     }
 
     mutating func heartbeatAnswered(
-        _ reply: ElectionMessage.HeartbeatReply, by member: NodeID, at now: Instant,
+        _ reply: ElectionMessage.HeartbeatReply,
+        by member: NodeID,
+        at now: Instant,
         _ effects: inout [ElectionEffect]
     ) {
         guard case .master(var reign) = role, reply.ballot == reign.ballot else { return }
@@ -114,7 +128,9 @@ extension ElectionMachine {
     /// A member knows a later term than ours, without a master behind it that we know of: ask for
     /// votes above it, and go on meanwhile.
     private mutating func renewBallot(
-        above term: UInt64, at now: Instant, _ effects: inout [ElectionEffect]
+        above term: UInt64,
+        at now: Instant,
+        _ effects: inout [ElectionEffect]
     ) {
         guard case .master(var reign) = role, reign.renewal == nil, !hasResigned else { return }
         learn(term: max(term, record.term) + 1)
@@ -133,7 +149,8 @@ extension ElectionMachine {
     // MARK: - As a follower
 
     mutating func hear(
-        _ heartbeat: ElectionMessage.Heartbeat, at now: Instant,
+        _ heartbeat: ElectionMessage.Heartbeat,
+        at now: Instant,
         _ effects: inout [ElectionEffect]
     ) {
         if case .master(let reign) = role {
@@ -155,7 +172,9 @@ extension ElectionMachine {
     }
 
     private mutating func obey(
-        _ ballot: Ballot, at now: Instant, _ effects: inout [ElectionEffect]
+        _ ballot: Ballot,
+        at now: Instant,
+        _ effects: inout [ElectionEffect]
     ) {
         if case .candidate = role {
             role = .follower
@@ -174,19 +193,25 @@ extension ElectionMachine {
     }
 
     private func answer(
-        _ heartbeat: ElectionMessage.Heartbeat, isObeyed: Bool,
+        _ heartbeat: ElectionMessage.Heartbeat,
+        isObeyed: Bool,
         _ effects: inout [ElectionEffect]
     ) {
         let reply = ElectionMessage.HeartbeatReply(
-            ballot: heartbeat.ballot, sequence: heartbeat.sequence, isObeyed: isObeyed,
-            term: record.term)
+            ballot: heartbeat.ballot,
+            sequence: heartbeat.sequence,
+            isObeyed: isObeyed,
+            term: record.term
+        )
         effects.append(.send(.heartbeatReply(reply), to: heartbeat.ballot.node))
     }
 
     /// Two masters meet: the one with less to lose gives way, and the other makes sure that its
     /// ballot is the higher one.
     private mutating func meet(
-        _ heartbeat: ElectionMessage.Heartbeat, as reign: Reign, at now: Instant,
+        _ heartbeat: ElectionMessage.Heartbeat,
+        as reign: Reign,
+        at now: Instant,
         _ effects: inout [ElectionEffect]
     ) {
         let ballot = heartbeat.ballot

@@ -15,7 +15,8 @@ extension ElectionMachine {
         let rank = members.count { $0 > standing }
         let slot = min(
             .milliseconds(300),
-            configuration.rankSpread.scaled(by: 1 / Double(max(1, members.count))))
+            configuration.rankSpread.scaled(by: 1 / Double(max(1, members.count)))
+        )
         let jitter = generator.duration(in: .zero...slot.scaled(by: 0.6))
         return .milliseconds(50) + slot * rank + jitter
     }
@@ -76,8 +77,11 @@ extension ElectionMachine {
     }
 
     mutating func countVote(
-        _ reply: ElectionMessage.VoteReply, isPreVote: Bool, from voter: NodeID,
-        at now: Instant, _ effects: inout [ElectionEffect]
+        _ reply: ElectionMessage.VoteReply,
+        isPreVote: Bool,
+        from voter: NodeID,
+        at now: Instant,
+        _ effects: inout [ElectionEffect]
     ) {
         switch role {
         case .follower: break
@@ -148,7 +152,9 @@ extension ElectionMachine {
     }
 
     mutating func judge(
-        _ ballot: Ballot, from sender: NodeID, at now: Instant,
+        _ ballot: Ballot,
+        from sender: NodeID,
+        at now: Instant,
         _ effects: inout [ElectionEffect]
     ) {
         let isGranted = ballot.node == sender && wouldVote(for: ballot, at: now)
@@ -161,7 +167,10 @@ extension ElectionMachine {
             if case .candidate = role { role = .follower }
         }
         let reply = ElectionMessage.VoteReply(
-            ballot: ballot, isGranted: isGranted, term: record.term)
+            ballot: ballot,
+            isGranted: isGranted,
+            term: record.term
+        )
         effects.append(.send(.voteReply(reply), to: sender))
     }
 }

@@ -55,8 +55,10 @@ package struct ElectionMachine: Sendable {
     }
 
     package init(
-        own: NodeID, record: ElectionRecord,
-        configuration: ElectionConfiguration = ElectionConfiguration(), seed: UInt64
+        own: NodeID,
+        record: ElectionRecord,
+        configuration: ElectionConfiguration = ElectionConfiguration(),
+        seed: UInt64
     ) {
         self.own = own
         self.record = record
@@ -66,7 +68,9 @@ package struct ElectionMachine: Sendable {
     }
 
     package mutating func handle(
-        _ input: ElectionInput, at now: Instant, effects: inout [ElectionEffect]
+        _ input: ElectionInput,
+        at now: Instant,
+        effects: inout [ElectionEffect]
     ) {
         switch input {
         case .start:
@@ -82,7 +86,9 @@ package struct ElectionMachine: Sendable {
     }
 
     private mutating func receive(
-        _ message: ElectionMessage, from sender: NodeID, at now: Instant,
+        _ message: ElectionMessage,
+        from sender: NodeID,
+        at now: Instant,
         _ effects: inout [ElectionEffect]
     ) {
         guard sender != own else { return }
@@ -90,7 +96,10 @@ package struct ElectionMachine: Sendable {
         case .preVoteRequest(let ballot):
             let isGranted = wouldVote(for: ballot, at: now)
             let reply = ElectionMessage.VoteReply(
-                ballot: ballot, isGranted: isGranted, term: record.term)
+                ballot: ballot,
+                isGranted: isGranted,
+                term: record.term
+            )
             effects.append(.send(.preVoteReply(reply), to: sender))
         case .voteRequest(let ballot): judge(ballot, from: sender, at: now, &effects)
         case .preVoteReply(let reply):
@@ -108,7 +117,9 @@ package struct ElectionMachine: Sendable {
     }
 
     private mutating func fired(
-        _ timer: ElectionTimer, at now: Instant, _ effects: inout [ElectionEffect]
+        _ timer: ElectionTimer,
+        at now: Instant,
+        _ effects: inout [ElectionEffect]
     ) {
         switch timer {
         case .election: electionDue(at: now, &effects)
@@ -119,7 +130,9 @@ package struct ElectionMachine: Sendable {
     }
 
     private mutating func membersChanged(
-        _ standings: [Standing], at now: Instant, _ effects: inout [ElectionEffect]
+        _ standings: [Standing],
+        at now: Instant,
+        _ effects: inout [ElectionEffect]
     ) {
         members = standings
         // Fewer members may need fewer votes, and fewer answers.

@@ -2,7 +2,8 @@ import Primitives
 
 /// What is still to be told to others, least-told first (SWIM §4.1).
 ///
-/// One entry a member: newer news of a member replaces older news of it.
+/// At most two entries a member: what it says of itself, and what others say of it. Newer news of a
+/// kind replaces older news of that kind; a higher incarnation replaces both.
 struct GossipQueue {
     private struct Entry {
         let update: MemberUpdate
@@ -16,7 +17,12 @@ struct GossipQueue {
     var isEmpty: Bool { entries.isEmpty }
 
     mutating func enqueue(_ update: MemberUpdate) {
-        entries.removeAll { $0.update.id == update.id }
+        // Kinds are kept apart because a late word of facts must not swallow the news of a death.
+        entries.removeAll { entry in
+            entry.update.id == update.id
+                && ((entry.update.state == .alive) == (update.state == .alive)
+                    || entry.update.incarnation < update.incarnation)
+        }
         entries.append(Entry(update: update, order: nextOrder))
         nextOrder += 1
     }

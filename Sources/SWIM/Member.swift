@@ -33,8 +33,13 @@ package struct Member: Equatable, Sendable {
     package internal(set) var since: Instant
 
     package init(
-        id: NodeID, endpoint: Endpoint, state: MemberState = .alive, incarnation: UInt64,
-        factsVersion: UInt32 = 0, facts: DeviceFacts, since: Instant = .origin
+        id: NodeID,
+        endpoint: Endpoint,
+        state: MemberState = .alive,
+        incarnation: UInt64,
+        factsVersion: UInt32 = 0,
+        facts: DeviceFacts,
+        since: Instant = .origin
     ) {
         self.id = id
         self.endpoint = endpoint

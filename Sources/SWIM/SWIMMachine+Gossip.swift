@@ -7,13 +7,17 @@ extension SWIMMachine {
 
     /// Sends a datagram and fills what is left of it with news.
     mutating func send(
-        _ messages: [GossipMessage], to endpoint: Endpoint, _ effects: inout [SWIMEffect]
+        _ messages: [GossipMessage],
+        to endpoint: Endpoint,
+        _ effects: inout [SWIMEffect]
     ) {
         var messages = messages
         let used = messages.reduce(Self.headerByteCount) { $0 + $1.byteCount }
         queue.take(
-            byteCount: configuration.datagramByteLimit - used, limit: retransmitLimit,
-            into: &messages)
+            byteCount: configuration.datagramByteLimit - used,
+            limit: retransmitLimit,
+            into: &messages
+        )
         effects.append(.send(messages, to: endpoint))
     }
 
@@ -63,8 +67,10 @@ extension SWIMMachine {
         switch member.state {
         case .alive:
             belief = .alive(
-                endpoint: member.endpoint, factsVersion: member.factsVersion,
-                facts: member.facts)
+                endpoint: member.endpoint,
+                factsVersion: member.factsVersion,
+                facts: member.facts
+            )
         case .suspect: belief = .suspect(accuser: accuser(of: member.id))
         case .dead: belief = .dead(accuser: own.id)
         case .left: belief = .left
@@ -86,7 +92,10 @@ extension SWIMMachine {
 
     /// Somebody unknown, or somebody believed gone, speaks: compare notes, now and then.
     mutating func introduce(
-        _ sender: NodeID, at source: Endpoint, now: Instant, _ effects: inout [SWIMEffect]
+        _ sender: NodeID,
+        at source: Endpoint,
+        now: Instant,
+        _ effects: inout [SWIMEffect]
     ) {
         guard member(sender).map({ !$0.state.isPresent }) ?? true, !isLeaving else { return }
         if let last = lastIntroduction, now - last < configuration.period { return }
@@ -101,9 +110,9 @@ extension SWIMMachine {
 
     /// Asks the seeds that are not members yet, ever more rarely.
     mutating func askSeeds(_ effects: inout [SWIMEffect]) {
+        guard !seeds.isEmpty, !isLeaving else { return }
         let missing = seeds.filter { !isPresent(at: $0) }
         for seed in missing { effects.append(.sync(to: seed)) }
-        guard !seeds.isEmpty, !isLeaving else { return }
         seedDelay =
             missing.isEmpty
             ? configuration.seedInterval
@@ -126,7 +135,7 @@ extension SWIMMachine {
         }
         nextNumber &+= 1
         let ping = GossipMessage.ping(number: nextNumber, target: dead.id)
-        send([ping] + opinion(of: dead.id), to: dead.endpoint, &effects)
+        send(opinion(of: dead.id) + [ping], to: dead.endpoint, &effects)
     }
 
     private func isPresent(at endpoint: Endpoint) -> Bool {
@@ -135,7 +144,8 @@ extension SWIMMachine {
 
     /// Up to `count` different members that fit, at random.
     mutating func randomMembers(
-        _ count: Int, where isFit: (Member) -> Bool
+        _ count: Int,
+        where isFit: (Member) -> Bool
     ) -> [Member] {
         var candidates = others.filter(isFit)
         generator.shuffle(&candidates)

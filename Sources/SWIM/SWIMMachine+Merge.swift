@@ -4,14 +4,19 @@ import Primitives
 // facts (SWIM §4.2).
 extension SWIMMachine {
     mutating func merge(
-        _ update: MemberUpdate, at now: Instant, _ effects: inout [SWIMEffect]
+        _ update: MemberUpdate,
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
     ) {
         guard update.id != own.id else {
             hearOfSelf(update, &effects)
             return
         }
         guard let index = index(of: update.id) else {
-            if case .alive = update.belief { welcome(update, at: now, &effects) }
+            switch update.belief {
+            case .alive: welcome(update, at: now, &effects)
+            case .suspect, .dead, .left: remember(update, at: now)
+            }
             return
         }
         let hasNewFacts = adoptFacts(of: update, at: index)
@@ -32,7 +37,9 @@ extension SWIMMachine {
     /// A death that somebody tells of after the fact is doubted first: the teller may be the one
     /// that was cut off, and the accused gets the chance to refute.
     mutating func mergeSync(
-        _ updates: [MemberUpdate], at now: Instant, _ effects: inout [SWIMEffect]
+        _ updates: [MemberUpdate],
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
     ) {
         for var update in updates {
             if case .dead(let accuser) = update.belief {
@@ -47,18 +54,50 @@ extension SWIMMachine {
     }
 
     private mutating func welcome(
-        _ update: MemberUpdate, at now: Instant, _ effects: inout [SWIMEffect]
+        _ update: MemberUpdate,
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
     ) {
         guard case .alive(let endpoint, let version, let facts) = update.belief,
             others.count + 1 < configuration.memberLimit
         else { return }
-        let member = Member(
-            id: update.id, endpoint: endpoint, incarnation: update.incarnation,
-            factsVersion: version, facts: facts, since: now)
+        var member = Member(
+            id: update.id,
+            endpoint: endpoint,
+            incarnation: update.incarnation,
+            factsVersion: version,
+            facts: facts,
+            since: now
+        )
+        let rumour = takeRumour(of: update.id).flatMap { isNewer($0, than: member) ? $0 : nil }
+        if let rumour, !rumour.state.isPresent {
+            // It was gone before its old words arrived here.
+            member.incarnation = rumour.incarnation
+            member.state = rumour.state
+        }
         others.insert(member, at: insertionIndex(of: member.id))
         addToRound(member.id)
+        guard member.state.isPresent else { return }
         queueGossip(update, &effects)
         effects.append(.emit(.joined(member)))
+        if let rumour { merge(rumour, at: now, &effects) }
+    }
+
+    private mutating func remember(_ update: MemberUpdate, at now: Instant) {
+        if let index = unmet.firstIndex(where: { $0.update.id == update.id }) {
+            let known = unmet[index].update
+            guard (update.incarnation, update.state) > (known.incarnation, known.state) else {
+                return
+            }
+            unmet[index] = (update, now)
+        } else if unmet.count < configuration.memberLimit {
+            unmet.append((update, now))
+        }
+    }
+
+    private mutating func takeRumour(of id: NodeID) -> MemberUpdate? {
+        guard let index = unmet.firstIndex(where: { $0.update.id == id }) else { return nil }
+        return unmet.remove(at: index).update
     }
 
     private mutating func adoptFacts(of update: MemberUpdate, at index: Int) -> Bool {
@@ -75,7 +114,10 @@ extension SWIMMachine {
     }
 
     private mutating func adopt(
-        _ update: MemberUpdate, at index: Int, _ now: Instant, _ effects: inout [SWIMEffect]
+        _ update: MemberUpdate,
+        at index: Int,
+        _ now: Instant,
+        _ effects: inout [SWIMEffect]
     ) {
         let before = others[index].state
         others[index].incarnation = update.incarnation
@@ -99,7 +141,8 @@ extension SWIMMachine {
     /// Somebody speaks of this agent: whatever is not its own word is refuted by a higher
     /// incarnation.
     private mutating func hearOfSelf(
-        _ update: MemberUpdate, _ effects: inout [SWIMEffect]
+        _ update: MemberUpdate,
+        _ effects: inout [SWIMEffect]
     ) {
         guard !isLeaving else { return }
         switch update.belief {
@@ -110,7 +153,11 @@ extension SWIMMachine {
                     || (update.incarnation == own.incarnation && endpoint != own.endpoint)
             else { return }
         case .suspect, .dead, .left:
-            guard update.incarnation >= own.incarnation else { return }
+            guard update.incarnation >= own.incarnation else {
+                // Refuted before; whoever says it again has missed that, and would let it stand.
+                announceSelf(&effects)
+                return
+            }
             localHealth = min(configuration.localHealthLimit, localHealth + 1)
         }
         own.incarnation = max(own.incarnation, update.incarnation) + 1
@@ -123,24 +170,34 @@ extension SWIMMachine {
     // MARK: - Suspicion
 
     private mutating func beginSuspicion(
-        of id: NodeID, by accuser: NodeID, at now: Instant, _ effects: inout [SWIMEffect]
+        of id: NodeID,
+        by accuser: NodeID,
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
     ) {
         let count = presentCount
         let scale = max(1, Logarithm.base10(Double(max(1, count))))
         let minimum = configuration.period.scaled(
-            by: configuration.suspicionMultiplier * scale)
+            by: configuration.suspicionMultiplier * scale
+        )
         let suspicion = Suspicion(
-            by: accuser, at: now, minimum: minimum,
+            by: accuser,
+            at: now,
+            minimum: minimum,
             maximum: minimum.scaled(by: configuration.suspicionMaximumMultiplier),
             // Neither the accused nor this agent's first accuser can confirm.
             confirmations: count - 2 < configuration.suspicionConfirmations
-                ? 0 : configuration.suspicionConfirmations)
+                ? 0 : configuration.suspicionConfirmations
+        )
         suspicions.append((id, suspicion))
         effects.append(.setTimer(.suspicion(id), after: suspicion.deadline - now))
     }
 
     private mutating func confirmSuspicion(
-        of index: Int, by accuser: NodeID, _ update: MemberUpdate, at now: Instant,
+        of index: Int,
+        by accuser: NodeID,
+        _ update: MemberUpdate,
+        at now: Instant,
         _ effects: inout [SWIMEffect]
     ) {
         let id = others[index].id
@@ -160,7 +217,9 @@ extension SWIMMachine {
     }
 
     mutating func suspicionEnded(
-        _ id: NodeID, at now: Instant, _ effects: inout [SWIMEffect]
+        _ id: NodeID,
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
     ) {
         guard let suspicion = suspicions.first(where: { $0.id == id })?.suspicion,
             let member = member(id), member.state == .suspect
@@ -171,11 +230,17 @@ extension SWIMMachine {
         }
         merge(
             MemberUpdate(
-                id: id, incarnation: member.incarnation, belief: .dead(accuser: own.id)),
-            at: now, &effects)
+                id: id,
+                incarnation: member.incarnation,
+                belief: .dead(accuser: own.id)
+            ),
+            at: now,
+            &effects
+        )
     }
 
     mutating func forgetOldTombstones(at now: Instant, _ effects: inout [SWIMEffect]) {
+        unmet.removeAll { now - $0.since >= configuration.tombstoneTimeout }
         let old = others.filter {
             !$0.state.isPresent && now - $0.since >= configuration.tombstoneTimeout
         }

@@ -14,12 +14,16 @@ extension SWIMMachine {
         guard let target = nextTarget() else { return }
         nextNumber &+= 1
         probe = Probe(number: nextNumber, target: target.id)
-        // Buddy system (Lifeguard §3.3): who is suspected hears of it first, and can refute.
+        // Buddy system (Lifeguard §3.3): who is suspected hears of it first, so that the very
+        // answer carries the refutation.
         let ping = GossipMessage.ping(number: nextNumber, target: target.id)
-        send([ping] + opinion(of: target.id), to: target.endpoint, &effects)
+        send(opinion(of: target.id) + [ping], to: target.endpoint, &effects)
         effects.append(
             .setTimer(
-                .probeTimeout(nextNumber), after: configuration.probeTimeout * healthFactor))
+                .probeTimeout(nextNumber),
+                after: configuration.probeTimeout * healthFactor
+            )
+        )
     }
 
     /// No answer came directly: let others try, and try over a stream at the same time.
@@ -30,9 +34,12 @@ extension SWIMMachine {
         let relays = randomMembers(configuration.indirectProbes) {
             $0.state == .alive && $0.id != target.id
         }
-        probe?.relayCount = relays.count
+        probe?.silentRelays = relays.map(\.id)
         let request = GossipMessage.pingRequest(
-            number: number, target: target.id, endpoint: target.endpoint)
+            number: number,
+            target: target.id,
+            endpoint: target.endpoint
+        )
         for relay in relays { send([request], to: relay.endpoint, &effects) }
         effects.append(.streamPing(number: number, target: target.id, to: target.endpoint))
     }
@@ -50,38 +57,55 @@ extension SWIMMachine {
     }
 
     private mutating func failed(
-        _ probe: Probe, at now: Instant, _ effects: inout [SWIMEffect]
+        _ probe: Probe,
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
     ) {
         // Relays that stayed silent too are evidence against oneself. Without relays there is no
         // evidence either way: memberlist charges itself here, and with two members it grows
         // slower with each real death.
         localHealth = min(
             configuration.localHealthLimit,
-            localHealth + max(0, probe.relayCount - probe.nackCount))
+            localHealth + probe.silentRelays.count
+        )
         guard let target = member(probe.target), target.state.isPresent else { return }
         merge(
             MemberUpdate(
-                id: target.id, incarnation: target.incarnation,
-                belief: .suspect(accuser: own.id)),
-            at: now, &effects)
+                id: target.id,
+                incarnation: target.incarnation,
+                belief: .suspect(accuser: own.id)
+            ),
+            at: now,
+            &effects
+        )
     }
 
     // MARK: - For others
 
     mutating func relay(
-        _ requestNumber: UInt32, target: NodeID, at endpoint: Endpoint, for requester: Endpoint,
+        _ requestNumber: UInt32,
+        target: NodeID,
+        at endpoint: Endpoint,
+        for requester: Endpoint,
         _ effects: inout [SWIMEffect]
     ) {
         guard relayed.count < Self.relayLimit, target != own.id else { return }
         nextNumber &+= 1
         relayed.append(
             RelayedProbe(
-                number: nextNumber, requestNumber: requestNumber, requester: requester))
+                number: nextNumber,
+                requestNumber: requestNumber,
+                requester: requester
+            )
+        )
         send([.ping(number: nextNumber, target: target)], to: endpoint, &effects)
         // The nack must be back before the requester's period ends.
         effects.append(
             .setTimer(
-                .relayTimeout(nextNumber), after: configuration.probeTimeout.scaled(by: 0.8)))
+                .relayTimeout(nextNumber),
+                after: configuration.probeTimeout.scaled(by: 0.8)
+            )
+        )
     }
 
     mutating func giveUpRelay(_ number: UInt32, _ effects: inout [SWIMEffect]) {

@@ -16,6 +16,8 @@ package struct SWIMMachine: Sendable {
 
     var generator: SeededGenerator
     var queue = GossipQueue()
+    /// What is said of members that were never met: old words of theirs must not count for more.
+    var unmet: [(update: MemberUpdate, since: Instant)] = []
     var suspicions: [(id: NodeID, suspicion: Suspicion)] = []
     /// The others in the order in which they are probed, shuffled once a round.
     var probeOrder: [NodeID] = []
@@ -35,8 +37,8 @@ package struct SWIMMachine: Sendable {
     struct Probe {
         let number: UInt32
         let target: NodeID
-        var relayCount = 0
-        var nackCount = 0
+        /// Who was asked to probe too, and has not even said that it could not.
+        var silentRelays: [NodeID] = []
     }
 
     /// A probe that this agent makes for somebody else.
@@ -51,12 +53,17 @@ package struct SWIMMachine: Sendable {
     /// How many seeds are kept.
     static let seedLimit = 64
 
-    /// - Parameters:
-    ///   - incarnation: higher than any that this identity used before.
-    ///   - seed: for all random choices.
+    /// A machine that knows nobody yet.
+    ///
+    /// The incarnation must be higher than any that this identity used before; all random choices
+    /// follow from the seed.
     package init(
-        id: NodeID, endpoint: Endpoint, incarnation: UInt64, facts: DeviceFacts,
-        configuration: SWIMConfiguration = SWIMConfiguration(), seed: UInt64
+        id: NodeID,
+        endpoint: Endpoint,
+        incarnation: UInt64,
+        facts: DeviceFacts,
+        configuration: SWIMConfiguration = SWIMConfiguration(),
+        seed: UInt64
     ) {
         own = Member(id: id, endpoint: endpoint, incarnation: incarnation, facts: facts)
         self.configuration = configuration
@@ -67,7 +74,9 @@ package struct SWIMMachine: Sendable {
     }
 
     package mutating func handle(
-        _ input: SWIMInput, at now: Instant, effects: inout [SWIMEffect]
+        _ input: SWIMInput,
+        at now: Instant,
+        effects: inout [SWIMEffect]
     ) {
         switch input {
         case .start(let seeds): start(seeds, at: now, &effects)
@@ -107,7 +116,9 @@ package struct SWIMMachine: Sendable {
     // MARK: - Inputs
 
     private mutating func start(
-        _ seeds: [Endpoint], at now: Instant, _ effects: inout [SWIMEffect]
+        _ seeds: [Endpoint],
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
     ) {
         own.since = now
         effects.append(.persist(incarnation: own.incarnation))
@@ -122,7 +133,10 @@ package struct SWIMMachine: Sendable {
     }
 
     private mutating func receive(
-        _ message: GossipMessage, from sender: NodeID, source: Endpoint, at now: Instant,
+        _ message: GossipMessage,
+        from sender: NodeID,
+        source: Endpoint,
+        at now: Instant,
         _ effects: inout [SWIMEffect]
     ) {
         guard sender != own.id else {
@@ -133,19 +147,21 @@ package struct SWIMMachine: Sendable {
         case .ping(let number, let target):
             // A probe meant for who had this address before must not be answered in their name.
             guard target == own.id else { return }
-            send([.ack(number: number)] + opinion(of: sender), to: source, &effects)
+            send(opinion(of: sender) + [.ack(number: number)], to: source, &effects)
             introduce(sender, at: source, now: now, &effects)
         case .ack(let number): answered(number, &effects)
         case .pingRequest(let number, let target, let endpoint):
             relay(number, target: target, at: endpoint, for: source, &effects)
         case .nack(let number):
-            if probe?.number == number { probe?.nackCount += 1 }
+            if probe?.number == number { probe?.silentRelays.removeAll { $0 == sender } }
         case .update(let update): merge(update, at: now, &effects)
         }
     }
 
     private mutating func fired(
-        _ timer: SWIMTimer, at now: Instant, _ effects: inout [SWIMEffect]
+        _ timer: SWIMTimer,
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
     ) {
         switch timer {
         case .period: beginPeriod(at: now, &effects)

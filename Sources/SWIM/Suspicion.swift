@@ -13,7 +13,10 @@ struct Suspicion: Equatable {
     private(set) var accusers: [NodeID]
 
     init(
-        by accuser: NodeID, at now: Instant, minimum: Duration, maximum: Duration,
+        by accuser: NodeID,
+        at now: Instant,
+        minimum: Duration,
+        maximum: Duration,
         confirmations: Int
     ) {
         started = now

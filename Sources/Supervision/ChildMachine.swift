@@ -30,7 +30,9 @@ package struct ChildMachine: Sendable {
     }
 
     package mutating func handle(
-        _ input: ChildInput, at now: Instant, effects: inout [ChildEffect]
+        _ input: ChildInput,
+        at now: Instant,
+        effects: inout [ChildEffect]
     ) {
         switch input {
         case .start: start(&effects)
@@ -95,7 +97,9 @@ package struct ChildMachine: Sendable {
     }
 
     private mutating func exited(
-        _ end: ChildEnd, at now: Instant, _ effects: inout [ChildEffect]
+        _ end: ChildEnd,
+        at now: Instant,
+        _ effects: inout [ChildEffect]
     ) {
         effects += [
             .cancelTimer(.probe), .cancelTimer(.readiness), .cancelTimer(.stopStep),
@@ -117,7 +121,9 @@ package struct ChildMachine: Sendable {
     }
 
     private mutating func restart(
-        after end: ChildEnd, at now: Instant, _ effects: inout [ChildEffect]
+        after end: ChildEnd,
+        at now: Instant,
+        _ effects: inout [ChildEffect]
     ) {
         restarts.removeAll { now - $0 > spec.intensityPeriod }
         if restarts.isEmpty { backoff = spec.backoff }
@@ -137,7 +143,9 @@ package struct ChildMachine: Sendable {
     }
 
     private mutating func fired(
-        _ timer: ChildTimer, at now: Instant, _ effects: inout [ChildEffect]
+        _ timer: ChildTimer,
+        at now: Instant,
+        _ effects: inout [ChildEffect]
     ) {
         switch (timer, state) {
         case (.backoff, .backingOff): spawn(&effects)

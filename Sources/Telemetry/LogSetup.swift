@@ -21,6 +21,9 @@ package struct LogConfiguration: Sendable {
     package var file: LogFileConfiguration?
     package var usesJournald = false
     var queueLimits = QueueLimits()
+    /// How long a critical record may hold up the thread that logs it, which may be an event
+    /// loop: the next thing that it does may be to die.
+    var criticalFlushLimit: Duration = .milliseconds(250)
 
     package init(agentName: String) {
         self.agentName = agentName

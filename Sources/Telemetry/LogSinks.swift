@@ -9,15 +9,13 @@ package struct LogCounters: Sendable, Equatable {
 
 /// The sinks of one agent: gives every record its time and hands it to each of them.
 final class LogSinks: Sendable {
-    /// How long a critical record may hold up the thread that logs it, which may be an event
-    /// loop: the next thing it does may be to die.
-    private static let criticalFlushLimit: Duration = .milliseconds(250)
-
+    private let criticalFlushLimit: Duration
     private let terminal: SinkWorker?
     private let file: SinkWorker?
     private let journald: SinkWorker?
 
     init(_ configuration: LogConfiguration) throws(WorkerThread.StartFailure) {
+        criticalFlushLimit = configuration.criticalFlushLimit
         let obstacle = configuration.usesJournald ? JournaldSink.obstacle : nil
         let usesJournald = configuration.usesJournald && obstacle == nil
         var output = configuration.terminal
@@ -80,7 +78,7 @@ final class LogSinks: Sendable {
         terminal?.enqueue(stamped, weight: weight)
         file?.enqueue(stamped, weight: weight)
         journald?.enqueue(stamped, weight: weight)
-        if record.level == .critical { _ = flush(within: Self.criticalFlushLimit) }
+        if record.level == .critical { _ = flush(within: criticalFlushLimit) }
     }
 
     /// Waits until everything logged so far is written; false if a sink took longer.

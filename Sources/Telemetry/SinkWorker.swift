@@ -72,7 +72,11 @@ final class SinkWorker: Sendable {
 
     func enqueue(_ stamped: StampedRecord, weight: Int) {
         let mustWake = state.withLock { state in
-            guard !state.isClosed, state.recordCount < limits.recordLimit,
+            guard !state.isClosed else {
+                state.counters.dropped += 1
+                return false
+            }
+            guard state.recordCount < limits.recordLimit,
                 state.byteCount + weight <= limits.byteLimit
             else {
                 state.counters.dropped += 1
@@ -127,19 +131,18 @@ final class SinkWorker: Sendable {
     private func run(_ sink: inout some LogSink) {
         while let (entries, drops) = nextEntries() {
             var records: [StampedRecord] = []
+            var barriers: [WakeSignal] = []
             records.reserveCapacity(entries.count)
             for entry in entries {
                 switch entry {
                 case .record(let record): records.append(record)
-                case .barrier(let barrier):
-                    write(records, to: &sink)
-                    records.removeAll(keepingCapacity: true)
-                    barrier.raise()
+                case .barrier(let barrier): barriers.append(barrier)
                 }
             }
             // What was dropped came after what was queued.
             if drops > 0 { records.append(dropNotice(drops)) }
             write(records, to: &sink)
+            for barrier in barriers { barrier.raise() }
         }
     }
 

@@ -114,6 +114,13 @@ extension [UInt8] {
 
     /// Appends text in which no control character is left.
     mutating func append(printable text: String, escapingQuotes: Bool = false) {
+        let isPlain = text.utf8.allSatisfy { byte in
+            (0x20..<0x7F).contains(byte) && !(escapingQuotes && (byte == 0x22 || byte == 0x5C))
+        }
+        if isPlain {
+            append(contentsOf: text.utf8)
+            return
+        }
         for scalar in text.unicodeScalars {
             switch scalar {
             case "\"" where escapingQuotes: append(ascii: "\\\"")

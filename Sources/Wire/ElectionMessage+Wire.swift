@@ -63,7 +63,7 @@ extension ElectionMessage {
             )
         case .resign: self = .resign(try reader.ballot(bytes))
         case .ping, .ack, .pingRequest, .nack, .update, .workerOrder, .workerReport, .wanted,
-            .progress:
+            .progress, .beacon:
             throw .badValue(field: "kind", value: UInt64(kind.rawValue))
         }
     }

@@ -1,5 +1,6 @@
 package import LayerPlacement
 package import LeaderElection
+package import Primitives
 package import SWIM
 
 /// Everything that travels in datagrams.
@@ -7,6 +8,8 @@ package enum Message: Equatable, Sendable {
     case gossip(GossipMessage)
     case election(ElectionMessage)
     case placement(PlacementMessage)
+    /// "An agent of this cluster is here", to whoever listens nearby.
+    case beacon(Endpoint)
 }
 
 /// The kinds of messages; append-only, never reused.
@@ -27,6 +30,7 @@ enum MessageKind: UInt8 {
     case workerReport = 33
     case wanted = 34
     case progress = 35
+    case beacon = 48
 }
 
 extension Message {
@@ -36,6 +40,9 @@ extension Message {
         case .gossip(let message): message.encode(into: &bytes)
         case .election(let message): message.encode(into: &bytes)
         case .placement(let message): message.encode(into: &bytes)
+        case .beacon(let endpoint):
+            bytes.append(MessageKind.beacon.rawValue)
+            bytes.append(endpoint)
         }
     }
 
@@ -51,6 +58,7 @@ extension Message {
             self = .election(try ElectionMessage(kind, bytes, &reader))
         case .workerOrder, .workerReport, .wanted, .progress:
             self = .placement(try PlacementMessage(kind, bytes, &reader))
+        case .beacon: self = .beacon(try reader.endpoint(bytes))
         }
         try reader.finish(bytes)
     }

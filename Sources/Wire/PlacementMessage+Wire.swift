@@ -50,7 +50,7 @@ extension PlacementMessage {
             self = .wanted(WantedState(ballot: ballot, version: version, model: model))
         case .progress: self = .progress(try LaunchReport(bytes, &reader))
         case .ping, .ack, .pingRequest, .nack, .update, .preVoteRequest, .preVoteReply,
-            .voteRequest, .voteReply, .heartbeat, .heartbeatReply, .resign:
+            .voteRequest, .voteReply, .heartbeat, .heartbeatReply, .resign, .beacon:
             throw .badValue(field: "kind", value: UInt64(kind.rawValue))
         }
     }

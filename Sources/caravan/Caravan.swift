@@ -1,4 +1,33 @@
+import ArgumentParser
+import Processes
+
+/// The entry: a guard for children first, then the command line.
 @main
-struct Caravan {
-    static func main() {}
+enum Main {
+    static func main() async {
+        ProcessGuard.becomeCommandIfRequested()
+        await Caravan.main()
+    }
+}
+
+struct Caravan: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "caravan",
+        abstract: "Turns the devices you own into one LLM server.",
+        discussion: """
+            Try it on this machine alone:
+              caravan demo
+
+            Put it on your devices, on a network that you trust:
+              caravan engine install
+              caravan agent --open            on every device
+              caravan launch my-model.gguf    on any of them
+            Then open http://ADDRESS:52415 of any device, or point an OpenAI client at it.
+            """,
+        version: "0.1.0",
+        subcommands: [
+            AgentCommand.self, DemoCommand.self, StatusCommand.self, LaunchCommand.self,
+            StopCommand.self, LogsCommand.self, EngineCommand.self, ModelCommand.self,
+        ]
+    )
 }

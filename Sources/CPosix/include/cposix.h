@@ -1,2 +1,6 @@
 #pragma once
+#include "agent_shim.h"
+#include "file_lock.h"
+#include "process_guard.h"
+#include "sockets_shim.h"
 #include "telemetry_shim.h"

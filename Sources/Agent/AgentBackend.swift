@@ -1,0 +1,137 @@
+import SWIM
+import Gateway
+import LayerPlacement
+import Primitives
+import Runtime
+import Sockets
+import Wire
+
+/// The agent, as its HTTP gateway sees it.
+final class AgentBackend: GatewayBackend {
+    private let core: AgentCore
+    private let loop: PollLoop
+    private let observer: AgentObserver
+    private let services: ServiceClient
+    private let folder: ModelsFolder
+    private let configuration: CoreConfiguration
+
+    init(
+        core: AgentCore,
+        loop: PollLoop,
+        observer: AgentObserver,
+        services: ServiceClient,
+        folder: ModelsFolder,
+        configuration: CoreConfiguration
+    ) {
+        self.core = core
+        self.loop = loop
+        self.observer = observer
+        self.services = services
+        self.folder = folder
+        self.configuration = configuration
+    }
+
+    /// Runs a piece of work on the loop and waits for what it gives.
+    private func onLoop<Value: Sendable>(
+        _ work: @escaping @Sendable () -> Value
+    ) async -> Value {
+        await withCheckedContinuation { continuation in
+            loop.execute { continuation.resume(returning: work()) }
+        }
+    }
+
+    func status() async -> ClusterStatus {
+        await onLoop { [core, observer] in observer.status(of: core) }
+    }
+
+    func statusUpdates() -> AsyncStream<ClusterStatus> {
+        let stream = observer.hub.follow(from: nil)
+        loop.execute { [core, observer] in
+            observer.publish(core)
+        }
+        return stream
+    }
+
+    func models() async -> [ModelFile] {
+        folder.list()
+    }
+
+    func launch(_ request: LaunchRequest) async throws(GatewayRefusal) {
+        let context = request.context ?? Int(WantedModel.defaultContext)
+        guard (1...1 << 30).contains(context) else {
+            throw .badModel(
+                message: "A context of \(context) tokens makes no sense: give 1 or more"
+            )
+        }
+        guard request.model.utf8.count <= WantedModel.nameByteLimit, !request.model.isEmpty else {
+            throw .badModel(
+                message: "A model's name has 1 to \(WantedModel.nameByteLimit) bytes"
+            )
+        }
+        try await requireMaster()
+        let model = WantedModel(name: request.model, context: UInt32(context))
+        do {
+            _ = try folder.facts(of: model)
+        } catch {
+            throw .badModel(message: error.message)
+        }
+        try await want(model)
+    }
+
+    func stopModel() async throws(GatewayRefusal) {
+        try await requireMaster()
+        try await want(nil)
+    }
+
+    private func requireMaster() async throws(GatewayRefusal) {
+        let master = await onLoop { [core] in core.snapshot().master }
+        guard let master else { throw .noMaster }
+        guard master.node == configuration.node else {
+            throw .notMaster(master: master.node.description)
+        }
+    }
+
+    private func want(_ model: WantedModel?) async throws(GatewayRefusal) {
+        guard await onLoop({ [core] in core.want(model) }) else { throw .noMaster }
+    }
+
+    func connect(to service: MasterService) async throws(GatewayRefusal) -> Int32 {
+        let snapshot = await onLoop { [core] in core.snapshot() }
+        guard let master = snapshot.master else { throw .noMaster }
+        if master.node == configuration.node {
+            switch service {
+            case .gateway: return try await services.connectLocally(to: configuration.gateway)
+            case .llamaServer:
+                guard let endpoint = snapshot.llamaEndpoint else {
+                    throw .noModel(
+                        phase: snapshot.report?.phase.name,
+                        message: snapshot.report?.message ?? "No model was launched"
+                    )
+                }
+                return try await services.connectLocally(to: endpoint)
+            }
+        }
+        guard let member = snapshot.view.first(where: { $0.id == master.node }) else {
+            throw .noMaster
+        }
+        if service == .llamaServer, snapshot.report?.phase != .ready {
+            throw .noModel(
+                phase: snapshot.report?.phase.name,
+                message: snapshot.report?.message ?? "No model was launched"
+            )
+        }
+        return try await services.connect(
+            to: service == .gateway ? .gateway : .llamaServer,
+            ballot: master,
+            at: member.endpoint
+        )
+    }
+
+    func refused(_ reason: String, detail: String) {
+        observer.refused(reason, detail: detail)
+    }
+
+    func log(_ record: LogRecord) {
+        observer.log(record)
+    }
+}

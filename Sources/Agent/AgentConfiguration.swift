@@ -1,0 +1,58 @@
+package import Primitives
+
+/// Everything that an agent is started with.
+package struct AgentConfiguration: Sendable {
+    package static let agentPort: UInt16 = 52414
+    /// Where beacons go; shared by all agents of a machine.
+    package static let beaconPort: UInt16 = 52413
+    package static let httpPort: UInt16 = 52415
+    package static let rpcPort: UInt16 = 60000
+    package static let llamaPort: UInt16 = 8080
+
+    package var name: String
+    /// Agents of other clusters on the same network are not seen.
+    package var cluster = "caravan"
+    /// Where the agent listens; unspecified for all addresses.
+    package var bind = IPAddress.v4(0)
+    package var agentPort = AgentConfiguration.agentPort
+    package var httpPort = AgentConfiguration.httpPort
+    package var rpcPort = AgentConfiguration.rpcPort
+    package var llamaPort = AgentConfiguration.llamaPort
+    package var stateFolder: String
+    package var modelsFolder: String
+    package var seeds: [Endpoint] = []
+    /// Where llama.cpp's binaries are; nil to look in the usual places.
+    package var engineFolder: String?
+    /// Where `caravan engine install` puts llama.cpp.
+    package var engineInstallFolder: String
+    /// What the device offers to models; nil for what is measured.
+    package var memory: ByteCount?
+    /// Whether to look for other agents by multicast and broadcast.
+    package var discovers = true
+    /// Whether strangers on the network may take part: there are no keys yet.
+    package var isOpen = false
+    package var logLevel = LogLevel.info
+    package var logsToTerminal = true
+    package var logsToJournald = false
+
+    package init(
+        name: String,
+        stateFolder: String,
+        modelsFolder: String,
+        engineInstallFolder: String
+    ) {
+        self.name = name
+        self.stateFolder = stateFolder
+        self.modelsFolder = modelsFolder
+        self.engineInstallFolder = engineInstallFolder
+    }
+}
+
+/// Why an agent does not start, and what to do about it.
+package struct AgentProblem: Error, CustomStringConvertible {
+    package let description: String
+
+    package init(_ description: String) {
+        self.description = description
+    }
+}

@@ -1,0 +1,262 @@
+import CPosix
+import EngineStore
+import EventLoop
+import FoundationEssentials
+import Gateway
+import LayerPlacement
+import LlamaEngine
+import Primitives
+import Processes
+import Runtime
+import Sockets
+import Synchronization
+import Telemetry
+import Wire
+
+/// The pieces of a running agent, put together.
+final class AgentParts: Sendable {
+    let node: NodeID
+    let endpoint: Endpoint
+    let http: Endpoint
+    let backend: AgentBackend
+    let engineVersion: String?
+
+    private let configuration: AgentConfiguration
+    private let lock: FileLock
+    private let logs: LogPipeline
+    private let loop: PollLoop
+    private let relay: Relay
+    private let datagrams: UDPSocket
+    private let listener: StreamListener
+    private let core: AgentCore
+    private let observer: AgentObserver
+    private let facts: FactsKeeper
+    private let record: DurableRecord
+    private let discovery: Discovery?
+
+    /// How long an agent that stops waits for its children and its goodbye.
+    private static let stopLimit: Duration = .seconds(12)
+
+    init(_ configuration: AgentConfiguration, logs: LogPipeline) async throws {
+        self.configuration = configuration
+        self.logs = logs
+        let folder = StateFolder(configuration.stateFolder)
+        lock = try folder.claim()
+        let (node, record) = Self.identity(in: folder, logs)
+        self.node = node
+        self.record = record
+
+        let engine = await Self.findEngine(configuration, logs)
+        engineVersion = engine?.facts.version
+
+        let address = try Self.externalAddress(configuration)
+        endpoint = Endpoint(address: address, port: configuration.agentPort)
+        http = Endpoint(address: address, port: configuration.httpPort)
+
+        loop = try PollLoop(name: "caravan-loop")
+        relay = Relay()
+        do {
+            datagrams = try UDPSocket(
+                on: loop,
+                at: Endpoint(address: configuration.bind, port: configuration.agentPort)
+            )
+            listener = try StreamListener(
+                on: loop,
+                at: Endpoint(address: configuration.bind, port: configuration.agentPort)
+            )
+        } catch {
+            throw AgentProblem("\(error)")
+        }
+        let source = configuration.bind.isUnspecified ? nil : configuration.bind
+        let streams = SocketStreamTransport(on: loop, source: source, relay: relay)
+
+        observer = AgentObserver(
+            node: node,
+            cluster: configuration.cluster,
+            pipeline: logs,
+            loop: loop,
+            warnings: ["This agent runs open: anyone on its network can join and use it."]
+        )
+        let models = ModelsFolder(configuration.modelsFolder, loop: loop)
+        let children = EngineChildren(engine: engine, models: models, loop: loop)
+        facts = FactsKeeper(configuration, engine: engine?.facts.version, models: models)
+        let coreConfiguration = CoreConfiguration(
+            node: node,
+            cluster: configuration.cluster,
+            endpoint: endpoint,
+            gateway: Endpoint(
+                address: configuration.bind.isUnspecified ? .loopback : configuration.bind,
+                port: configuration.httpPort
+            ),
+            servers: Supervisor.ServerEndpoints(
+                rpc: Endpoint(address: configuration.bind, port: configuration.rpcPort),
+                rpcExternal: Endpoint(address: address, port: configuration.rpcPort),
+                // Several agents of one machine share a port, each on its own loopback address.
+                llama: Endpoint(
+                    address: configuration.bind.isLoopback ? configuration.bind : .loopback,
+                    port: configuration.llamaPort
+                )
+            ),
+            facts: facts.measure()
+        )
+        let world = World(
+            loop: loop,
+            datagrams: datagrams,
+            streams: streams,
+            store: FileStore(folder: folder, node: node, loop: loop),
+            children: children,
+            models: models,
+            observer: observer,
+            seed: agent_random()
+        )
+        core = AgentCore(world: world, configuration: coreConfiguration, record: record)
+        observer.observe(core)
+        backend = AgentBackend(
+            core: core,
+            loop: loop,
+            observer: observer,
+            services: ServiceClient(
+                loop: loop,
+                transport: streams,
+                header: WireHeader(
+                    cluster: WireHeader.tag(ofCluster: configuration.cluster),
+                    sender: node
+                )
+            ),
+            folder: models,
+            configuration: coreConfiguration
+        )
+        discovery =
+            configuration.discovers
+            ? try Discovery(
+                loop: loop,
+                bind: configuration.bind,
+                endpoint: endpoint,
+                header: WireHeader(
+                    cluster: WireHeader.tag(ofCluster: configuration.cluster),
+                    sender: node
+                ),
+                core: core,
+                observer: observer
+            )
+            : nil
+    }
+
+    func start() async throws {
+        try await onLoop { [self] in
+            try datagrams.assumeIsolated { try $0.start(core.membership) }
+            try listener.assumeIsolated { [core] in
+                try $0.start { connection in core.accept(connection) }
+            }
+            core.start(seeds: configuration.seeds, remembered: record.peers)
+            try discovery?.assumeIsolated { try $0.start() }
+            facts.follow(on: loop) { [core] facts in core.factsChanged(facts) }
+        }
+    }
+
+    /// Stops what runs, says goodbye, and waits for both, but not for ever.
+    func stop() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { [self] in await leave() }
+            group.addTask { try? await Task.sleep(for: Self.stopLimit) }
+            await group.next()
+            group.cancelAll()
+        }
+        observer.hub.finish()
+    }
+
+    private func leave() async {
+        let pending = Mutex(2)
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            let finishOne: @Sendable () -> Void = {
+                if pending.withLock({
+                    $0 -= 1; return $0 == 0
+                }) {
+                    continuation.resume()
+                }
+            }
+            loop.execute { [self] in
+                discovery?.assumeIsolated { $0.stop() }
+                observer.whenGoodbyeSpread(finishOne)
+                core.leave(stopped: finishOne)
+            }
+        }
+    }
+
+    func closeSockets() {
+        loop.stop()
+        relay.stop()
+    }
+
+    private func onLoop(_ work: @escaping @Sendable () throws -> Void) async throws {
+        try await withCheckedThrowingContinuation {
+            (continuation: CheckedContinuation<Void, any Error>) in
+            loop.execute { continuation.resume(with: Result { try work() }) }
+        }
+    }
+
+    // MARK: - Pieces
+
+    private static func identity(
+        in folder: StateFolder,
+        _ logs: LogPipeline
+    ) -> (NodeID, DurableRecord) {
+        switch folder.load() {
+        case .record(let node, let record): return (node, record)
+        case .nothing: break
+        case .damaged(let aside, let reason):
+            logs.emit(
+                LogRecord(
+                    "agent.state.damaged",
+                    .error,
+                    "The saved state cannot be trusted (\(reason)); this device takes a new "
+                        + "identity. The old state was put aside.",
+                    ["path": .text(aside), "reason": .text(reason)]
+                )
+            )
+        }
+        var generator = SystemRandomNumberGenerator()
+        return (NodeID(using: &generator), DurableRecord())
+    }
+
+    /// The address at which others reach this agent: the one it is bound to, else the first of
+    /// an interface that is up and leads somewhere.
+    private static func externalAddress(
+        _ configuration: AgentConfiguration
+    ) throws -> IPAddress {
+        guard configuration.bind.isUnspecified else { return configuration.bind }
+        let candidates = try Interfaces.addresses().filter {
+            $0.isUp && !$0.address.isLoopback && !$0.address.isLinkLocal
+        }.map(\.address)
+        let sameFamily = candidates.first { candidate in
+            switch (candidate, configuration.bind) {
+            case (.v4, .v4), (.v6, .v6): true
+            case (.v4, .v6), (.v6, .v4): false
+            }
+        }
+        return sameFamily ?? candidates.first ?? .loopback
+    }
+
+    private static func findEngine(
+        _ configuration: AgentConfiguration,
+        _ logs: LogPipeline
+    ) async -> Engine? {
+        do {
+            return try await EngineLocator(
+                explicitFolder: configuration.engineFolder,
+                installFolder: configuration.engineInstallFolder,
+                environment: ProcessInfo.processInfo.environment
+            ).locate()
+        } catch {
+            logs.emit(
+                LogRecord(
+                    "agent.engine.missing",
+                    .warning,
+                    "This agent can be neither worker nor master of a model: \(error)",
+                    ["reason": .text("\(error)")]
+                )
+            )
+            return nil
+        }
+    }
+}

@@ -1,0 +1,88 @@
+import Gateway
+import LayerPlacement
+import Primitives
+import Runtime
+import SWIM
+
+extension CoreSnapshot {
+    /// The snapshot as the HTTP API tells it.
+    func status(
+        own: NodeID,
+        cluster: String,
+        refused: [String: UInt64],
+        warnings: [String]
+    ) -> ClusterStatus {
+        ClusterStatus(
+            self: own.description,
+            cluster: cluster,
+            master: master?.node.description,
+            ballot: ballot.map {
+                ClusterStatus.Ballot(term: $0.term, node: $0.node.description)
+            },
+            members: view.map(member),
+            model: model,
+            refused: refused,
+            warnings: warnings
+        )
+    }
+
+    private func member(_ member: Member) -> ClusterStatus.Member {
+        let role: String
+        switch master {
+        case nil: role = "none"
+        case let master?: role = master.node == member.id ? "master" : "worker"
+        }
+        return ClusterStatus.Member(
+            id: member.id.description,
+            name: member.facts.name,
+            address: member.endpoint.description,
+            state: "\(member.state)",
+            incarnation: member.incarnation,
+            role: role,
+            memory: ClusterStatus.Memory(
+                total: member.facts.memoryTotal.bytes,
+                available: member.facts.memoryAvailable.bytes
+            ),
+            httpPort: member.facts.httpPort,
+            engine: member.facts.engine
+        )
+    }
+
+    private var model: ClusterStatus.Model? {
+        guard let wanted else { return nil }
+        guard let report, report.model == wanted, report.ballot == master else {
+            let message =
+                master == nil
+                ? "Waiting for a master to be elected" : "Waiting for the master's word"
+            return ClusterStatus.Model(
+                name: wanted.name,
+                phase: LaunchPhase.waitingForMaster.name,
+                message: message,
+                progress: nil,
+                context: Int(wanted.context),
+                split: [],
+                layers: []
+            )
+        }
+        return ClusterStatus.Model(
+            name: wanted.name,
+            phase: report.phase.name,
+            message: report.message,
+            progress: report.progress.map { Double($0) / 10_000 },
+            context: Int(wanted.context),
+            split: report.split.map { Double($0) / 1_000_000 },
+            layers: report.shares.map(layers)
+        )
+    }
+
+    private func layers(_ share: DeviceShare) -> ClusterStatus.Layers {
+        ClusterStatus.Layers(
+            node: share.node.description,
+            name: view.first { $0.id == share.node }?.facts.name ?? share.node.short,
+            device: share.device.map { "RPC\($0)" } ?? "CPU",
+            first: Int(share.first),
+            end: Int(share.end),
+            modelBytes: share.modelBytes?.bytes
+        )
+    }
+}

@@ -1,0 +1,193 @@
+import NIOCore
+import NIOHTTP1
+package import Primitives
+
+/// Asks an agent's gateway, for the command line and for tests.
+package struct GatewayClient: Sendable {
+    /// A whole response.
+    package struct Response: Sendable {
+        package var status: Int
+        /// Names in lower case.
+        package var headers: [String: String]
+        package var body: [UInt8]
+
+        /// The body as text.
+        package var text: String { String(decoding: body, as: UTF8.self) }
+    }
+
+    package enum Method: String, Sendable {
+        case get = "GET"
+        case post = "POST"
+    }
+
+    /// The largest response that `get` and `post` take, in bytes.
+    package static let responseByteLimit = 16 << 20
+    /// How many events `stream` keeps for a reader that is busy.
+    package static let eventLimit = 4096
+
+    private let endpoint: Endpoint
+
+    package init(endpoint: Endpoint) {
+        self.endpoint = endpoint
+    }
+
+    /// - Throws: `GatewayClientError`.
+    package func get(
+        _ path: String,
+        timeLimit: Duration = .seconds(30)
+    ) async throws -> Response {
+        try await whole(.get, path, [], timeLimit)
+    }
+
+    /// Sends JSON.
+    ///
+    /// - Throws: `GatewayClientError`.
+    package func post(
+        _ path: String,
+        json: [UInt8],
+        timeLimit: Duration = .seconds(30)
+    ) async throws -> Response {
+        try await whole(.post, path, json, timeLimit)
+    }
+
+    /// The events of a stream, as they come; it ends when the gateway ends it.
+    ///
+    /// Leaving the loop closes the connection. A reader that falls `eventLimit` events behind gets
+    /// an error rather than a gap.
+    package func stream(
+        _ path: String,
+        method: Method = .get,
+        body: [UInt8] = []
+    ) -> AsyncThrowingStream<ServerSentEvent, any Error> {
+        AsyncThrowingStream(bufferingPolicy: .bufferingOldest(Self.eventLimit)) { continuation in
+            let work = Task {
+                do {
+                    try await readEvents(method, path, body) { event in
+                        if case .dropped = continuation.yield(event) {
+                            throw GatewayClientError.tooSlow
+                        }
+                    }
+                    continuation.finish()
+                } catch {
+                    continuation.finish(throwing: error)
+                }
+            }
+            continuation.onTermination = { _ in work.cancel() }
+        }
+    }
+
+    private func whole(
+        _ method: Method,
+        _ path: String,
+        _ body: [UInt8],
+        _ timeLimit: Duration
+    ) async throws -> Response {
+        var response: Response?
+        try await exchange(method, path, body, timeLimit: timeLimit) { head, parts in
+            let body = try await parts.collect(upTo: Self.responseByteLimit)
+            response = Self.response(head, body)
+        }
+        guard let response else { throw GatewayClientError.cut(endpoint) }
+        return response
+    }
+
+    private func readEvents(
+        _ method: Method,
+        _ path: String,
+        _ body: [UInt8],
+        _ onEvent: (ServerSentEvent) throws -> Void
+    ) async throws {
+        try await exchange(method, path, body, timeLimit: nil) { head, parts in
+            guard head.status == .ok else {
+                let body = try await parts.collect(upTo: Self.responseByteLimit)
+                throw GatewayClientError.refused(Self.response(head, body))
+            }
+            var parser = ServerSentEventParser()
+            while let bytes = try await parts.next() {
+                guard let events = parser.append(bytes.readableBytesView) else {
+                    throw ExchangeFailure.tooLong(limit: ServerSentEventParser.byteLimit)
+                }
+                for event in events { try onEvent(event) }
+            }
+        }
+    }
+
+    /// One exchange, its failures told in words that say what to do.
+    private func exchange(
+        _ method: Method,
+        _ path: String,
+        _ body: [UInt8],
+        timeLimit: Duration?,
+        _ read: (HTTPResponseHead, ResponseParts) async throws -> Void
+    ) async throws {
+        let exchange: HTTPExchange
+        do {
+            let address = try SocketAddress(
+                ipAddress: "\(endpoint.address)",
+                port: Int(endpoint.port)
+            )
+            exchange = try await HTTPExchange(connectingTo: address, timeout: .seconds(5))
+        } catch let error as IOError {
+            throw GatewayClientError.notListening(endpoint, errno: error.errnoCode)
+        } catch is ChannelError {
+            throw GatewayClientError.noAnswer(endpoint)
+        }
+        let body = ByteBuffer(bytes: body)
+        let request = HTTPExchange.request(
+            HTTPMethod(rawValue: method.rawValue),
+            path,
+            host: "\(endpoint)",
+            body: body
+        )
+        let limit = timeLimit.map { TimeAmount.nanoseconds($0.wholeNanoseconds) }
+        do {
+            try await exchange.run(request, body: body, timeLimit: limit, read)
+        } catch ExchangeFailure.cut {
+            throw GatewayClientError.cut(endpoint)
+        } catch ExchangeFailure.tooLong(let limit) {
+            throw GatewayClientError.tooLong(endpoint, limit: limit)
+        }
+    }
+
+    private static func response(_ head: HTTPResponseHead, _ body: ByteBuffer) -> Response {
+        let headers = head.headers.map { ($0.name.lowercased(), $0.value) }
+        return Response(
+            status: Int(head.status.code),
+            headers: Dictionary(headers) { first, second in "\(first), \(second)" },
+            body: Array(body.readableBytesView)
+        )
+    }
+}
+
+/// Why an agent could not be asked, in words for a person.
+package enum GatewayClientError: Error, CustomStringConvertible {
+    case notListening(Endpoint, errno: Int32)
+    /// Nothing came back while connecting.
+    case noAnswer(Endpoint)
+    /// The connection ended, or the time was up, before the answer was complete.
+    case cut(Endpoint)
+    case tooLong(Endpoint, limit: Int)
+    /// A stream was asked for and the gateway answered something else.
+    case refused(GatewayClient.Response)
+    /// The events of a stream were not read in time.
+    case tooSlow
+
+    package var description: String {
+        switch self {
+        case .notListening(let endpoint, _):
+            """
+            nothing listens at \(endpoint): is the agent running? start one with `caravan agent`
+            """
+        case .noAnswer(let endpoint):
+            "\(endpoint) does not answer: is the device on, and on this network?"
+        case .cut(let endpoint):
+            "the agent at \(endpoint) closed the connection in the middle of its answer"
+        case .tooLong(let endpoint, let limit):
+            "the agent at \(endpoint) sent more than \(limit) bytes"
+        case .refused(let response):
+            "the agent answered \(response.status): \(response.text.prefix(2000))"
+        case .tooSlow:
+            "the events were not read fast enough"
+        }
+    }
+}

@@ -1,0 +1,200 @@
+package import EventLoop
+package import LayerPlacement
+package import LeaderElection
+package import Primitives
+package import SWIM
+package import Wire
+
+/// The actors of one agent, wired to each other and to a world.
+package final class AgentCore: Sendable {
+    package let membership: Membership
+    package let election: Election
+    package let placement: Placement
+    package let supervisor: Supervisor
+    private let world: World
+    private let configuration: CoreConfiguration
+
+    /// - Parameter record: what an earlier life of this identity left behind.
+    package init(world: World, configuration: CoreConfiguration, record: DurableRecord) {
+        self.world = world
+        self.configuration = configuration
+        let own = configuration.node
+        let seeds = SeededGenerator(seed: world.seed)
+        let keeper = StateKeeper(world: world, record: record)
+        let probes = StreamProbes(world: world)
+        membership = Membership(
+            world: world,
+            keeper: keeper,
+            machine: SWIMMachine(
+                id: own,
+                endpoint: configuration.endpoint,
+                incarnation: record.incarnation + 1,
+                facts: configuration.facts,
+                configuration: configuration.swim,
+                seed: seeds.derived(1).seedForMachine
+            ),
+            cluster: WireHeader.tag(ofCluster: configuration.cluster)
+        )
+        election = Election(
+            world: world,
+            keeper: keeper,
+            membership: membership,
+            machine: ElectionMachine(
+                own: own,
+                record: record.election,
+                configuration: configuration.election,
+                seed: seeds.derived(2).seedForMachine
+            )
+        )
+        supervisor = Supervisor(world: world, probes: probes, ports: configuration.servers)
+        placement = Placement(
+            world: world,
+            keeper: keeper,
+            membership: membership,
+            election: election,
+            supervisor: supervisor,
+            probes: probes,
+            launch: LaunchMachine(own: own, wanted: record.wanted),
+            worker: WorkerMachine(endpoint: configuration.servers.rpcExternal)
+        )
+    }
+
+    /// Begins: probes, gossips, looks for the seeds and for the peers of an earlier life.
+    ///
+    /// Called once, on the loop, as is everything else here.
+    package func start(seeds: [Endpoint], remembered: [Endpoint]) {
+        let wanted = placement.assumeIsolated { $0.launch.wanted.model?.fingerprint }
+        membership.assumeIsolated {
+            $0.introduce(
+                Membership.Peers(election: election, placement: placement, services: self)
+            )
+        }
+        election.assumeIsolated {
+            $0.introduce(placement)
+            $0.wants(wanted)
+        }
+        supervisor.assumeIsolated { $0.introduce(placement) }
+        election.assumeIsolated { $0.handle(.start) }
+        membership.assumeIsolated { $0.handle(.start(seeds: seeds)) }
+        for peer in remembered {
+            membership.assumeIsolated { $0.handle(.sighted(peer)) }
+        }
+    }
+
+    /// Another agent of this cluster may be at the endpoint.
+    package func sighted(_ endpoint: Endpoint) {
+        membership.assumeIsolated { $0.handle(.sighted(endpoint)) }
+    }
+
+    package func accept(
+        _ connection: any StreamConnection
+    ) -> @Sendable (StreamEvent) -> Void {
+        membership.accept(connection)
+    }
+
+    package func factsChanged(_ facts: DeviceFacts) {
+        membership.assumeIsolated { $0.handle(.facts(facts)) }
+    }
+
+    /// Stops what runs here, gives mastership up, says goodbye; `CoreObserver.goodbyeSpread`
+    /// and the completion follow.
+    package func leave(stopped: @escaping @Sendable () -> Void) {
+        election.assumeIsolated { $0.handle(.resign) }
+        membership.assumeIsolated { $0.handle(.leave) }
+        supervisor.assumeIsolated { $0.stopAll(completion: stopped) }
+    }
+
+    /// Makes the cluster want a model, or none; false if this member is not master.
+    package func want(_ model: WantedModel?) -> Bool {
+        guard placement.assumeIsolated({ $0.obeyed?.node }) == configuration.node else {
+            return false
+        }
+        placement.assumeIsolated { $0.handle(.want(model)) }
+        return true
+    }
+
+    package func snapshot() -> CoreSnapshot {
+        CoreSnapshot(
+            view: membership.assumeIsolated { $0.machine.view },
+            ballot: election.assumeIsolated { $0.machine.record.obeyed },
+            master: placement.assumeIsolated { $0.obeyed },
+            wanted: placement.assumeIsolated { $0.launch.wanted.model },
+            report: placement.assumeIsolated { $0.launch.report },
+            llamaEndpoint: supervisor.assumeIsolated { $0.llamaEndpoint }
+        )
+    }
+}
+
+extension AgentCore: ServiceDoor {
+    package func endpoint(
+        of service: Service,
+        ballot: Ballot?
+    ) -> Result<Endpoint, ServiceRefusal> {
+        let obeyed = placement.assumeIsolated { $0.obeyed }
+        // Fencing: nobody acts through this member in the name of a master that it left behind.
+        if let ballot, let obeyed, ballot < obeyed {
+            return .failure(ServiceRefusal("ballot \(ballot) is superseded by \(obeyed)"))
+        }
+        switch service {
+        case .gateway: return .success(configuration.gateway)
+        case .llamaServer:
+            guard let endpoint = supervisor.assumeIsolated({ $0.llamaEndpoint }) else {
+                return .failure(ServiceRefusal("no model is ready here"))
+            }
+            return .success(endpoint)
+        case .rpcServer: return .failure(ServiceRefusal("RPC is direct in this version"))
+        }
+    }
+}
+
+/// Who an agent is and how it is tuned.
+package struct CoreConfiguration: Sendable {
+    package var node: NodeID
+    package var cluster: String
+    /// Where other agents reach this one.
+    package var endpoint: Endpoint
+    /// Where its own HTTP gateway is reached on this machine.
+    package var gateway: Endpoint
+    package var servers: Supervisor.ServerEndpoints
+    package var facts: DeviceFacts
+    package var swim = SWIMConfiguration()
+    package var election = ElectionConfiguration()
+
+    package init(
+        node: NodeID,
+        cluster: String,
+        endpoint: Endpoint,
+        gateway: Endpoint,
+        servers: Supervisor.ServerEndpoints,
+        facts: DeviceFacts
+    ) {
+        self.node = node
+        self.cluster = cluster
+        self.endpoint = endpoint
+        self.gateway = gateway
+        self.servers = servers
+        self.facts = facts
+    }
+}
+
+/// What an agent knows at a moment.
+package struct CoreSnapshot: Sendable, Equatable {
+    /// Every member known, sorted by id.
+    package var view: [Member]
+    /// The highest ballot obeyed.
+    package var ballot: Ballot?
+    /// The master obeyed now.
+    package var master: Ballot?
+    package var wanted: WantedModel?
+    package var report: LaunchReport?
+    /// Where llama-server answers, if it runs here and is ready.
+    package var llamaEndpoint: Endpoint?
+}
+
+extension SeededGenerator {
+    /// A seed for a machine that keeps a generator of its own.
+    fileprivate var seedForMachine: UInt64 {
+        var generator = self
+        return generator.next()
+    }
+}

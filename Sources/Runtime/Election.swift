@@ -1,0 +1,110 @@
+import EventLoop
+package import LeaderElection
+import Primitives
+import SWIM
+import Wire
+
+/// Carries the election machine.
+package actor Election {
+    private nonisolated let world: World
+    package nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe world.loop.asUnownedSerialExecutor()
+    }
+
+    private let keeper: StateKeeper
+    private let membership: Membership
+    package private(set) var machine: ElectionMachine
+    private var timers: LoopTimers<ElectionTimer>
+    private var barrier = WriteBarrier<ElectionEffect>()
+    private var placement: Placement?
+    private var view: [Member] = []
+    private var wantedFingerprint: UInt64?
+
+    init(
+        world: World,
+        keeper: StateKeeper,
+        membership: Membership,
+        machine: ElectionMachine
+    ) {
+        self.world = world
+        self.keeper = keeper
+        self.membership = membership
+        self.machine = machine
+        timers = LoopTimers(loop: world.loop)
+    }
+
+    func introduce(_ placement: Placement) {
+        self.placement = placement
+    }
+
+    package func handle(_ input: ElectionInput) {
+        var effects: [ElectionEffect] = []
+        machine.handle(input, at: world.loop.now, effects: &effects)
+        perform(effects)
+    }
+
+    func receive(_ message: ElectionMessage, from sender: NodeID) {
+        handle(.message(message, from: sender))
+    }
+
+    func membersChanged(_ view: [Member]) {
+        self.view = view
+        tellStandings()
+    }
+
+    /// The better master holds the model that the cluster wants.
+    func wants(_ fingerprint: UInt64?) {
+        wantedFingerprint = fingerprint
+        tellStandings()
+    }
+
+    private func tellStandings() {
+        let standings = view.filter(\.state.isPresent).map { member in
+            Standing(
+                holdsWantedModel: wantedFingerprint.map(member.facts.models.contains) ?? true,
+                hasEngine: !member.facts.engine.isEmpty,
+                node: member.id
+            )
+        }
+        handle(.members(standings))
+    }
+
+    private func perform(_ effects: [ElectionEffect]) {
+        for effect in effects {
+            if barrier.isClosed { barrier.hold(effect) } else { perform(effect) }
+        }
+    }
+
+    private func perform(_ effect: ElectionEffect) {
+        switch effect {
+        case .send(let message, let node):
+            membership.assumeIsolated { $0.send(.election(message), to: node) }
+        case .persist(let record):
+            barrier.close()
+            keeper.assumeIsolated { keeper in
+                keeper.update({ $0.election = record }) { [self] in
+                    assumeIsolated { $0.persisted() }
+                }
+            }
+        case .setTimer(let timer, let delay):
+            timers.set(timer, after: delay) { [self] in assumeIsolated { $0.fired(timer) } }
+        case .cancelTimer(let timer): timers.cancel(timer)
+        case .emit(let event): tell(event)
+        }
+    }
+
+    private func persisted() {
+        perform(barrier.open())
+    }
+
+    private func fired(_ timer: ElectionTimer) {
+        timers.fired(timer)
+        handle(.timer(timer))
+    }
+
+    private func tell(_ event: ElectionEvent) {
+        world.observer.log(event.record(own: machine.own, names: view))
+        placement?.assumeIsolated { $0.election(event) }
+        world.observer.changed()
+    }
+}

@@ -1,0 +1,170 @@
+package import EventLoop
+package import Primitives
+import SWIM
+package import Wire
+
+/// Opens streams to the agent's own local servers, for members that may have them.
+package protocol ServiceDoor: AnyObject, Sendable {
+    /// Where the service listens, or why the caller does not get it.
+    func endpoint(
+        of service: Service,
+        ballot: Ballot?
+    ) -> Result<Endpoint, ServiceRefusal>
+}
+
+package struct ServiceRefusal: Error, Equatable, Sendable {
+    package var reason: String
+
+    package init(_ reason: String) {
+        self.reason = reason
+    }
+}
+
+/// A stream between agents, while it carries frames.
+struct OpenStream {
+    enum Purpose {
+        /// The other side asks.
+        case inbound
+        case sync
+        case ping(number: UInt32, target: NodeID)
+    }
+
+    let purpose: Purpose
+    var connection: (any StreamConnection)?
+    var reader = FrameReader()
+}
+
+// Streams: comparing notes, probing where datagrams get lost, and doors to local servers.
+extension Membership {
+    static let connectTimeout: Duration = .seconds(3)
+    /// How long a stream may take to say what it wants, or to answer.
+    static let frameTimeout: Duration = .seconds(10)
+
+    /// Takes a stream that somebody opened to this agent; what happens on it goes to the result.
+    package nonisolated func accept(
+        _ connection: any StreamConnection
+    ) -> @Sendable (StreamEvent) -> Void {
+        let stream = assumeIsolated { $0.add(.inbound, connection) }
+        return { [self] event in assumeIsolated { $0.happened(event, on: stream) } }
+    }
+
+    func open(_ purpose: OpenStream.Purpose, to endpoint: Endpoint) {
+        let stream = add(purpose, nil)
+        let connection = world.streams.connect(to: endpoint, timeout: Self.connectTimeout) {
+            [self] event in assumeIsolated { $0.happened(event, on: stream) }
+        }
+        // A transport may close at once; then there is nothing to keep.
+        streams[stream]?.connection = connection
+    }
+
+    private func add(
+        _ purpose: OpenStream.Purpose,
+        _ connection: (any StreamConnection)?
+    ) -> UInt64 {
+        nextStream += 1
+        let stream = nextStream
+        streams[stream] = OpenStream(purpose: purpose, connection: connection)
+        world.loop.schedule(after: Self.connectTimeout + Self.frameTimeout) { [self] in
+            assumeIsolated { $0.end(stream) }
+        }
+        return stream
+    }
+
+    private func end(_ stream: UInt64) {
+        streams.removeValue(forKey: stream)?.connection?.close()
+    }
+
+    private func happened(_ event: StreamEvent, on stream: UInt64) {
+        switch event {
+        case .opened: opened(stream)
+        case .received(let bytes): received(bytes, on: stream)
+        case .closed: streams.removeValue(forKey: stream)
+        }
+    }
+
+    private var header: [UInt8] {
+        var bytes: [UInt8] = []
+        WireHeader(cluster: cluster, sender: machine.own.id).encode(into: &bytes)
+        return bytes
+    }
+
+    private func opened(_ stream: UInt64) {
+        guard let open = streams[stream] else { return }
+        switch open.purpose {
+        case .inbound: break
+        case .sync:
+            open.connection?.send(header + Frame.syncRequest(machine.fullState).encoded)
+        case .ping(let number, let target):
+            open.connection?.send(header + Frame.ping(number: number, target: target).encoded)
+        }
+    }
+
+    private func received(_ bytes: [UInt8], on stream: UInt64) {
+        streams[stream]?.reader.append(bytes)
+        while let peer = streams[stream]?.connection?.peer {
+            do throws(WireError) {
+                guard let frame = try streams[stream]?.reader.next(cluster: cluster) else {
+                    return
+                }
+                answer(frame, on: stream)
+            } catch {
+                world.observer.refused("stream.\(error.reason)", detail: "from \(peer): \(error)")
+                end(stream)
+            }
+        }
+    }
+
+    private func answer(_ frame: Frame, on stream: UInt64) {
+        guard let open = streams[stream], let connection = open.connection else { return }
+        switch (open.purpose, frame) {
+        case (.inbound, .syncRequest(let updates)):
+            handle(.synced(updates))
+            connection.send(header + Frame.syncReply(machine.fullState).encoded)
+            end(stream)
+        case (.inbound, .ping(let number, let target)):
+            if target == machine.own.id {
+                connection.send(header + Frame.ack(number: number).encoded)
+            }
+            end(stream)
+        case (.inbound, .openService(let service, let ballot)):
+            openService(service, ballot, on: stream, connection)
+        case (.sync, .syncReply(let updates)):
+            end(stream)
+            handle(.synced(updates))
+        case (.ping(let number, _), .ack(let answered)) where number == answered:
+            end(stream)
+            handle(.streamAnswered(number: number))
+        case (.inbound, _), (.sync, _), (.ping, _):
+            world.observer.refused(
+                "stream.unexpectedFrame",
+                detail: "from \(connection.peer)"
+            )
+            end(stream)
+        }
+    }
+
+    private func openService(
+        _ service: Service,
+        _ ballot: Ballot?,
+        on stream: UInt64,
+        _ connection: any StreamConnection
+    ) {
+        let sender = streams[stream]?.reader.header?.sender
+        let isMember = sender.flatMap { machine.member($0) }?.state.isPresent ?? false
+        let answer: Result<Endpoint, ServiceRefusal> =
+            isMember
+            ? services?.endpoint(of: service, ballot: ballot)
+                ?? .failure(ServiceRefusal("not ready"))
+            : .failure(ServiceRefusal("not a member of this cluster"))
+        switch answer {
+        case .success(let endpoint):
+            let rest = streams[stream]?.reader.takeRest() ?? []
+            streams.removeValue(forKey: stream)
+            connection.send(header + Frame.serviceOpened.encoded)
+            world.streams.splice(connection, first: rest, to: endpoint)
+        case .failure(let refusal):
+            connection.send(header + Frame.serviceRefused(reason: refusal.reason).encoded)
+            end(stream)
+        }
+    }
+}

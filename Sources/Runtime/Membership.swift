@@ -1,0 +1,190 @@
+import EventLoop
+import LayerPlacement
+import LeaderElection
+package import Primitives
+package import SWIM
+package import Wire
+
+/// Carries the SWIM machine: its datagrams and streams are the agent's own address.
+package actor Membership {
+    nonisolated let world: World
+    package nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe world.loop.asUnownedSerialExecutor()
+    }
+
+    let keeper: StateKeeper
+    let cluster: UInt64
+    var machine: SWIMMachine
+    private var timers: LoopTimers<SWIMTimer>
+    private var barrier = WriteBarrier<SWIMEffect>()
+    private var sendBuffer: [UInt8] = []
+    private var peers: Peers?
+    var streams: [UInt64: OpenStream] = [:]
+    var nextStream: UInt64 = 0
+
+    /// The actors that membership passes messages and news to.
+    struct Peers {
+        let election: Election
+        let placement: Placement
+        let services: any ServiceDoor
+    }
+
+    init(world: World, keeper: StateKeeper, machine: SWIMMachine, cluster: UInt64) {
+        self.world = world
+        self.keeper = keeper
+        self.machine = machine
+        self.cluster = cluster
+        timers = LoopTimers(loop: world.loop)
+        sendBuffer.reserveCapacity(Datagram.byteLimit)
+    }
+
+    func introduce(_ peers: Peers) {
+        self.peers = peers
+    }
+
+    var services: (any ServiceDoor)? { peers?.services }
+
+    package func handle(_ input: SWIMInput) {
+        var effects: [SWIMEffect] = []
+        machine.handle(input, at: world.loop.now, effects: &effects)
+        perform(effects)
+    }
+
+    /// Sends a message of another actor to a member; who is unknown or gone gets none.
+    func send(_ message: Message, to node: NodeID) {
+        guard let member = machine.member(node), node != machine.own.id else { return }
+        transmit([message], to: member.endpoint)
+    }
+
+    /// Sends a message to every present member.
+    func broadcast(_ message: Message) {
+        for member in machine.others where member.state.isPresent {
+            transmit([message], to: member.endpoint)
+        }
+    }
+
+    private func perform(_ effects: [SWIMEffect]) {
+        for effect in effects {
+            if barrier.isClosed { barrier.hold(effect) } else { perform(effect) }
+        }
+    }
+
+    private func perform(_ effect: SWIMEffect) {
+        switch effect {
+        case .send(let messages, let endpoint):
+            transmit(messages.map(Message.gossip), to: endpoint)
+        case .streamPing(let number, let target, let endpoint):
+            open(.ping(number: number, target: target), to: endpoint)
+        case .sync(let endpoint): open(.sync, to: endpoint)
+        case .setTimer(let timer, let delay):
+            timers.set(timer, after: delay) { [self] in assumeIsolated { $0.fired(timer) } }
+        case .cancelTimer(let timer): timers.cancel(timer)
+        case .persist(let incarnation):
+            barrier.close()
+            keeper.assumeIsolated { keeper in
+                keeper.update({ $0.incarnation = max($0.incarnation, incarnation) }) { [self] in
+                    assumeIsolated { $0.persisted() }
+                }
+            }
+        case .emit(let event): tell(event)
+        }
+    }
+
+    private func persisted() {
+        perform(barrier.open())
+    }
+
+    private func fired(_ timer: SWIMTimer) {
+        timers.fired(timer)
+        handle(.timer(timer))
+    }
+
+    private func transmit(_ messages: [Message], to endpoint: Endpoint) {
+        let datagram = Datagram(
+            header: WireHeader(cluster: cluster, sender: machine.own.id),
+            messages: messages
+        )
+        datagram.encode(into: &sendBuffer)
+        world.datagrams.send(sendBuffer.span, to: endpoint)
+    }
+
+    private func tell(_ event: SWIMEvent) {
+        if let record = event.record { world.observer.log(record) }
+        if event == .goodbyeSpread { world.observer.goodbyeSpread() }
+        viewChanged()
+    }
+
+    /// Passes the present members on to whoever decides by them.
+    private func viewChanged() {
+        let view = machine.view
+        peers?.election.assumeIsolated { $0.membersChanged(view) }
+        peers?.placement.assumeIsolated { $0.membersChanged(view) }
+        rememberPeers(view)
+        world.observer.changed()
+    }
+
+    private func rememberPeers(_ view: [Member]) {
+        let own = machine.own.id
+        let endpoints = view.filter { $0.id != own && $0.state.isPresent }.map(\.endpoint)
+        guard !endpoints.isEmpty else { return }
+        keeper.assumeIsolated { keeper in
+            let peers = Array(endpoints.prefix(DurableRecord.peerLimit))
+            guard keeper.record.peers != peers else { return }
+            keeper.update({ $0.peers = peers }, completion: {})
+        }
+    }
+}
+
+extension Membership: DatagramReceiver {
+    package nonisolated func receive(_ bytes: Span<UInt8>, from source: Endpoint) {
+        let datagram: Datagram
+        do throws(WireError) {
+            datagram = try Datagram(decoding: bytes, cluster: cluster)
+        } catch {
+            world.observer.refused(
+                "datagram.\(error.reason)",
+                detail: "\(bytes.count) bytes from \(source): \(error)"
+            )
+            return
+        }
+        receive(datagram, from: source)
+    }
+
+    /// What datagrams of this cluster are marked with.
+    package nonisolated var clusterTag: UInt64 { cluster }
+
+    /// Takes a datagram that was decoded already. Called on the loop.
+    package nonisolated func receive(_ datagram: Datagram, from source: Endpoint) {
+        assumeIsolated { $0.take(datagram, from: source) }
+    }
+
+    private func take(_ datagram: Datagram, from source: Endpoint) {
+        if datagram.unknownCount > 0 {
+            world.observer.refused(
+                "message.unknownKind",
+                detail: "\(datagram.unknownCount) from \(source)"
+            )
+        }
+        let sender = datagram.header.sender
+        // A datagram without messages still tells who is there.
+        for message in datagram.messages {
+            switch message {
+            case .gossip(let gossip): handle(.message(gossip, from: sender, source: source))
+            case .election(let message):
+                guard isPresent(sender) else { continue }
+                peers?.election.assumeIsolated { $0.receive(message, from: sender) }
+            case .placement(let message):
+                guard isPresent(sender) else { continue }
+                peers?.placement.assumeIsolated { $0.receive(message, from: sender) }
+            case .beacon(let endpoint):
+                guard sender != machine.own.id else { continue }
+                handle(.sighted(endpoint))
+            }
+        }
+    }
+
+    /// Only members that take part are heard in elections and placement; others join first.
+    private func isPresent(_ node: NodeID) -> Bool {
+        machine.member(node)?.state.isPresent ?? false
+    }
+}

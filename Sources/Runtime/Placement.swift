@@ -1,0 +1,199 @@
+import LlamaRPC
+import EventLoop
+package import LayerPlacement
+import LeaderElection
+package import Primitives
+import SWIM
+import Wire
+
+/// Carries the launch machine (as a master) and the worker machine (as a worker).
+package actor Placement {
+    private nonisolated let world: World
+    package nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe world.loop.asUnownedSerialExecutor()
+    }
+
+    private let keeper: StateKeeper
+    private let membership: Membership
+    private let election: Election
+    private let supervisor: Supervisor
+    private let probes: StreamProbes
+    package private(set) var launch: LaunchMachine
+    package private(set) var worker: WorkerMachine
+    private var launchTimers: LoopTimers<LaunchTimer>
+    private var workerTimers: LoopTimers<WorkerTimer>
+    private var barrier = WriteBarrier<LaunchEffect>()
+    private var names: [Member] = []
+    /// The ballot that this member obeys, its own included.
+    package private(set) var obeyed: Ballot?
+
+    /// How long a worker's RPC server may take to answer the master's probe.
+    private static let probeTimeout: Duration = .seconds(3)
+
+    init(
+        world: World,
+        keeper: StateKeeper,
+        membership: Membership,
+        election: Election,
+        supervisor: Supervisor,
+        probes: StreamProbes,
+        launch: LaunchMachine,
+        worker: WorkerMachine
+    ) {
+        self.world = world
+        self.keeper = keeper
+        self.membership = membership
+        self.election = election
+        self.supervisor = supervisor
+        self.probes = probes
+        self.launch = launch
+        self.worker = worker
+        launchTimers = LoopTimers(loop: world.loop)
+        workerTimers = LoopTimers(loop: world.loop)
+    }
+
+    // MARK: - What happens
+
+    package func handle(_ input: LaunchInput) {
+        var effects: [LaunchEffect] = []
+        launch.handle(input, at: world.loop.now, effects: &effects)
+        perform(effects)
+    }
+
+    func handle(_ input: WorkerInput) {
+        var effects: [WorkerEffect] = []
+        worker.handle(input, at: world.loop.now, effects: &effects)
+        for effect in effects { perform(effect) }
+    }
+
+    func receive(_ message: PlacementMessage, from sender: NodeID) {
+        switch message {
+        case .order(let order): handle(.order(order, from: sender))
+        case .report(let report): handle(.report(report, from: sender))
+        case .wanted(let state): handle(.heard(state, from: sender))
+        case .progress(let report):
+            guard report.ballot == obeyed, report.ballot.node == sender else { return }
+            handle(.progress(report))
+        }
+    }
+
+    func membersChanged(_ view: [Member]) {
+        names = view
+        let own = election.assumeIsolated { $0.machine.own }
+        let candidates = view.filter {
+            $0.id != own && $0.state.isPresent && !$0.facts.engine.isEmpty
+                && $0.facts.memoryAvailable > .zero
+        }.map { WorkerCandidate(node: $0.id, memory: $0.facts.memoryAvailable) }
+        handle(.candidates(candidates))
+    }
+
+    func election(_ event: ElectionEvent) {
+        switch event {
+        case .elected(let ballot), .renewed(let ballot):
+            obeyed = ballot
+            handle(.obeys(ballot))
+            handle(.reigns(ballot))
+        case .obeys(let ballot):
+            obeyed = ballot
+            handle(.obeys(ballot))
+            handle(.follows(ballot))
+        case .deposed, .masterLost:
+            obeyed = nil
+            handle(.obeys(nil))
+            handle(.follows(nil))
+        case .stands, .ballotConflict: break
+        }
+    }
+
+    /// The RPC server of this device, as the supervisor sees it.
+    func rpcServer(_ event: SupervisedServer) {
+        switch event {
+        case .ready(let instance): handle(.serverReady(instance: instance))
+        case .down: handle(.serverDown)
+        case .gaveUp(let reason): handle(.serverFailed(reason: reason))
+        }
+    }
+
+    // MARK: - What is done
+
+    private func perform(_ effects: [LaunchEffect]) {
+        for effect in effects {
+            if barrier.isClosed { barrier.hold(effect) } else { perform(effect) }
+        }
+    }
+
+    private func perform(_ effect: LaunchEffect) {
+        switch effect {
+        case .send(let message, let node):
+            membership.assumeIsolated { $0.send(.placement(message), to: node) }
+        case .broadcast(let message):
+            membership.assumeIsolated { $0.broadcast(.placement(message)) }
+        case .persist(let state): persist(state)
+        case .readModel(let model, let session):
+            world.models.readFacts(of: model) { [self] result in
+                assumeIsolated { $0.handle(.modelRead(session, result)) }
+            }
+        case .probe(let endpoint, let node, let session):
+            probes.assumeIsolated { probes in
+                probes.probeRPC(at: endpoint, timeout: Self.probeTimeout) { [self] result in
+                    let count = result.map { max(1, $0.devices.count) }
+                    assumeIsolated { $0.handle(.probed(session, node, count)) }
+                }
+            }
+        case .startServer(let server, let session):
+            supervisor.assumeIsolated { $0.startLlamaServer(server, session) }
+        case .stopServer: supervisor.assumeIsolated { $0.stopLlamaServer() }
+        case .setTimer(let timer, let delay):
+            launchTimers.set(timer, after: delay) { [self] in
+                assumeIsolated { $0.fired(timer) }
+            }
+        case .cancelTimer(let timer): launchTimers.cancel(timer)
+        case .emit(let event): tell(event)
+        case .serving(let isServing): election.assumeIsolated { $0.handle(.serving(isServing)) }
+        }
+    }
+
+    private func persist(_ state: WantedState) {
+        barrier.close()
+        election.assumeIsolated { $0.wants(state.model?.fingerprint) }
+        keeper.assumeIsolated { keeper in
+            keeper.update({ $0.wanted = state }) { [self] in
+                assumeIsolated { $0.persisted() }
+            }
+        }
+    }
+
+    private func persisted() {
+        perform(barrier.open())
+    }
+
+    private func fired(_ timer: LaunchTimer) {
+        launchTimers.fired(timer)
+        handle(.timer(timer))
+    }
+
+    private func perform(_ effect: WorkerEffect) {
+        switch effect {
+        case .startServer: supervisor.assumeIsolated { $0.startRPCServer() }
+        case .stopServer: supervisor.assumeIsolated { $0.stopRPCServer() }
+        case .report(let report, let node):
+            membership.assumeIsolated { $0.send(.placement(.report(report)), to: node) }
+        case .setTimer(let timer, let delay):
+            workerTimers.set(timer, after: delay) { [self] in
+                assumeIsolated { $0.fired(timer) }
+            }
+        case .cancelTimer(let timer): workerTimers.cancel(timer)
+        case .emit(let event): world.observer.log(event.record)
+        }
+    }
+
+    private func fired(_ timer: WorkerTimer) {
+        workerTimers.fired(timer)
+        handle(.timer(timer))
+    }
+
+    private func tell(_ event: LaunchEvent) {
+        for record in event.records(names: names) { world.observer.log(record) }
+        world.observer.changed()
+    }
+}

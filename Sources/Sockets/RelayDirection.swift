@@ -1,0 +1,44 @@
+/// One direction of a pair: what was read on one side and not yet written on the other.
+struct RelayDirection {
+    private(set) var pending: [UInt8]
+    private(set) var offset = 0
+    /// The reading side has ended; what is pending still goes out.
+    private(set) var sourceEnded = false
+    /// The end was passed on: nothing happens in this direction any more.
+    private(set) var isShut = false
+    private(set) var byteCount: UInt64 = 0
+
+    /// `first` are bytes that were read before.
+    init(first: [UInt8] = []) {
+        pending = first
+    }
+
+    /// Reading pauses while bytes are pending: this is the backpressure.
+    var wantsRead: Bool { pending.isEmpty && !sourceEnded }
+    var wantsWrite: Bool { !pending.isEmpty }
+
+    var pendingRange: Range<Int> { offset..<pending.count }
+
+    /// Keeps the part of the buffer that could not be written at once.
+    mutating func keep(_ bytes: ArraySlice<UInt8>) {
+        pending = Array(bytes)
+        offset = 0
+    }
+
+    /// Counts bytes that went out straight from the buffer.
+    mutating func notePassed(_ count: Int) {
+        byteCount += UInt64(count)
+    }
+
+    /// Forgets pending bytes that went out.
+    mutating func consume(_ count: Int) {
+        offset += count
+        byteCount += UInt64(count)
+        guard offset == pending.count else { return }
+        pending = []
+        offset = 0
+    }
+
+    mutating func noteSourceEnded() { sourceEnded = true }
+    mutating func noteShut() { isShut = true }
+}

@@ -1,0 +1,63 @@
+import Agent
+import ArgumentParser
+import FoundationEssentials
+import Gateway
+import Primitives
+
+/// Which agent a command talks to.
+struct AgentAddress: ParsableArguments {
+    @Option(
+        name: .customLong("host"),
+        help: ArgumentHelp(
+            "The agent to ask, by its HTTP address.",
+            valueName: "address[:port]"
+        )
+    )
+    var text = "127.0.0.1:52415"
+
+    var endpoint: Endpoint {
+        get throws {
+            let name = text.hasPrefix("localhost") ? "127.0.0.1" + text.dropFirst(9) : text
+            guard let endpoint = Endpoint(name, defaultPort: AgentConfiguration.httpPort) else {
+                throw ValidationError(
+                    "'\(text)' is no address: give one like 127.0.0.2 or 192.168.1.7:52415"
+                )
+            }
+            return endpoint
+        }
+    }
+
+    var client: GatewayClient {
+        get throws { GatewayClient(endpoint: try endpoint) }
+    }
+
+    func status() async throws -> ClusterStatus {
+        let response = try await client.get("/api/v1/cluster")
+        try check(response)
+        return try JSONDecoder().decode(ClusterStatus.self, from: Data(response.body))
+    }
+
+    /// Turns an error answer into its message.
+    func check(_ response: GatewayClient.Response) throws {
+        guard response.status >= 300 else { return }
+        throw CommandFailure(Self.message(in: response))
+    }
+
+    private static func message(in response: GatewayClient.Response) -> String {
+        struct Body: Decodable {
+            struct Failure: Decodable { var message: String }
+            var error: Failure
+        }
+        let body = try? JSONDecoder().decode(Body.self, from: Data(response.body))
+        return body?.error.message ?? "The agent answered \(response.status)"
+    }
+}
+
+/// A failure with a message for people; exit code 1.
+struct CommandFailure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}

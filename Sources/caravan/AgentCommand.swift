@@ -1,0 +1,148 @@
+import Agent
+import ArgumentParser
+import Primitives
+import Processes
+import Telemetry
+
+struct AgentCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "agent",
+        abstract: "Run this device's agent.",
+        discussion: """
+            Agents on one network find each other by themselves; where multicast is blocked, name \
+            any one of them with --seed. Several agents live on one machine on different loopback \
+            addresses, each with a state folder of its own:
+              caravan agent --open --name a --bind 127.0.0.2 --state /tmp/a
+              caravan agent --open --name b --bind 127.0.0.3 --state /tmp/b --seed 127.0.0.2:52414
+            """
+    )
+
+    @Option(help: "What this device is called; default is its host name.")
+    var name: String?
+
+    @Option(help: "Agents of other clusters on the same network are not seen.")
+    var cluster = "caravan"
+
+    @Option(help: "The address to listen on; 0.0.0.0 is all.")
+    var bind = "0.0.0.0"
+
+    @Option(help: ArgumentHelp("Where this agent keeps its identity and logs.", valueName: "dir"))
+    var state = Folders.state
+
+    @Option(help: ArgumentHelp("Where GGUF models are.", valueName: "dir"))
+    var models = Folders.models
+
+    @Option(
+        help: ArgumentHelp(
+            "An agent to ask first, again and again; may be given several times.",
+            valueName: "address:port"
+        )
+    )
+    var seed: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Where llama.cpp's binaries are; default is to look in the usual places.",
+            valueName: "dir"
+        )
+    )
+    var engine: String?
+
+    @Option(help: "For other agents, UDP and TCP.")
+    var agentPort = AgentConfiguration.agentPort
+
+    @Option(help: "For people and OpenAI clients.")
+    var httpPort = AgentConfiguration.httpPort
+
+    @Option(help: "For ggml-rpc-server.")
+    var rpcPort = AgentConfiguration.rpcPort
+
+    @Option(help: "For llama-server, on this machine only.")
+    var llamaPort = AgentConfiguration.llamaPort
+
+    @Option(
+        help: ArgumentHelp(
+            "Offer this much instead of what is measured, as 2GiB.",
+            valueName: "amount"
+        )
+    )
+    var memory: String?
+
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Look for other agents by multicast and broadcast."
+    )
+    var discovery = true
+
+    @Flag(help: "Run without a cluster key: whoever reaches this agent can join and use it.")
+    var open = false
+
+    @Option(help: "trace, debug, info, notice, warning, error or critical.")
+    var logLevel = "info"
+
+    @Flag(help: "Write to systemd-journald too (builds with the trait Journald).")
+    var journald = false
+
+    func run() async throws {
+        let configuration = try agentConfiguration()
+        var logs = LogConfiguration(agentName: configuration.name)
+        logs.level = configuration.logLevel
+        logs.file = LogFileConfiguration(directory: configuration.stateFolder + "/logs")
+        logs.usesJournald = journald
+        let pipeline = try LogSetup.bootstrap(logs)
+        defer { pipeline.close() }
+        try await Signals.run {
+            try await Agent(configuration).run(logs: pipeline)
+        }
+    }
+
+    private func agentConfiguration() throws -> AgentConfiguration {
+        guard let address = IPAddress(bind) else {
+            throw ValidationError("--bind takes an address such as 0.0.0.0, not '\(bind)'")
+        }
+        guard let level = LogLevel(rawValue: logLevel) else {
+            let names = LogLevel.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("--log-level takes one of \(names), not '\(logLevel)'")
+        }
+        var configuration = AgentConfiguration(
+            name: name ?? HostName.current,
+            stateFolder: Folders.absolute(state),
+            modelsFolder: Folders.absolute(models),
+            engineInstallFolder: Folders.engine
+        )
+        guard !configuration.name.isEmpty,
+            configuration.name.utf8.count <= DeviceFacts.nameByteLimit
+        else {
+            throw ValidationError(
+                "--name takes 1 to \(DeviceFacts.nameByteLimit) bytes of text"
+            )
+        }
+        configuration.cluster = cluster
+        configuration.bind = address
+        configuration.agentPort = agentPort
+        configuration.httpPort = httpPort
+        configuration.rpcPort = rpcPort
+        configuration.llamaPort = llamaPort
+        configuration.engineFolder = engine.map(Folders.absolute)
+        configuration.discovers = discovery
+        configuration.isOpen = open
+        configuration.logLevel = level
+        configuration.seeds = try seed.map { text in
+            guard
+                let endpoint = Endpoint(text, defaultPort: AgentConfiguration.agentPort)
+            else {
+                throw ValidationError(
+                    "--seed takes an agent's address and port, as 192.168.1.7:52414, not '\(text)'"
+                )
+            }
+            return endpoint
+        }
+        configuration.memory = try memory.map { text in
+            guard let amount = ByteCount(text), amount > .zero else {
+                throw ValidationError("--memory takes an amount as 2GiB or 512MiB, not '\(text)'")
+            }
+            return amount
+        }
+        return configuration
+    }
+}
