@@ -143,6 +143,8 @@ extension Message {
             self = .election(message)
         } else if let message = try PlacementMessage(kind, fields) {
             self = .placement(message)
+        } else if kind == "beacon" {
+            self = .beacon(try fields.endpoint("endpoint"))
         } else {
             throw BadVector(reason: "no such kind: \(kind)")
         }

@@ -29,9 +29,10 @@ struct RandomMessages {
     }
 
     mutating func message() -> Message {
-        switch generator.below(3) {
-        case 0: .gossip(gossip())
-        case 1: .election(election())
+        switch generator.below(7) {
+        case 0: .beacon(endpoint())
+        case 1, 2: .gossip(gossip())
+        case 3, 4: .election(election())
         default: .placement(placement())
         }
     }

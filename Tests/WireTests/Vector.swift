@@ -53,7 +53,7 @@ enum Vectors {
         let vectors: [Vector]
     }
 
-    static let files = ["frames", "gossip", "election", "placement", "services"]
+    static let files = ["frames", "discovery", "gossip", "election", "placement", "services"]
 
     static let all: [Vector] = files.flatMap { file in
         do {
