@@ -142,7 +142,8 @@ extension ClusterTests {
             #expect(!output.standardError.isEmpty)
         }
 
-        @Test func `a launch of a model that is not there fails with 1 and names it`() async throws {
+        @Test func `a launch of a model that is not there fails with 1 and names it`() async throws
+        {
             try await withCluster { cluster in
                 let (master, _) = try await cluster.form(1)
                 let output = try await Built.run([

@@ -1,3 +1,5 @@
+import Gateway
+import Processes
 import Testing
 
 extension ClusterTests {

@@ -1,6 +1,7 @@
 import Foundation
 import Gateway
 import Primitives
+import Processes
 import Testing
 
 extension ClusterTests {
@@ -124,7 +125,11 @@ extension ClusterTests {
                         break
                     }
                     let left = ContinuousClock.now
-                    try await wait("llama-server is idle", within: .seconds(2), every: .milliseconds(20)) {
+                    try await wait(
+                        "llama-server is idle",
+                        within: .seconds(2),
+                        every: .milliseconds(20)
+                    ) {
                         try await Asking.busySlots(master.llama) == 0
                     }
                     report("a slot is free after its client left", ContinuousClock.now - left)

@@ -32,7 +32,8 @@ func measured(_ what: String, _ work: () async throws -> Void) async rethrows {
 }
 
 func report(_ what: String, _ duration: Duration) {
-    let seconds = Double(duration.components.seconds)
+    let seconds =
+        Double(duration.components.seconds)
         + Double(duration.components.attoseconds) / 1e18
     print("measured: \(what): \((seconds * 100).rounded() / 100) s")
 }
