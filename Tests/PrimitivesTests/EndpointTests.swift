@@ -6,7 +6,7 @@ struct EndpointTests {
         arguments: [
             ("127.0.0.1:80", IPAddress.loopback, 80), ("0.0.0.0:0", .v4(0), 0),
             ("[::1]:65535", .v6(1), 65535),
-            ("[fe80::1%2]:52414", .v6(0xFE80 << 112 | 1, scope: 2), 52414),
+            ("[fe80::1%2]:52414", .v6(IPv6Bits(0xFE80 << 112 | 1), scope: 2), 52414),
             ("[::ffff:192.0.2.5]:1", .v6(0xFFFF_C000_0205), 1),
         ] as [(String, IPAddress, UInt16)]
     )

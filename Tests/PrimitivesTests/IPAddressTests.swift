@@ -28,8 +28,8 @@ struct IPAddressTests {
         ] as [(String, UInt128)]
     )
     func `an IPv6 address in canonical form is read and printed`(text: String, bits: UInt128) {
-        #expect(IPAddress(text) == .v6(bits))
-        #expect(IPAddress.v6(bits).description == text)
+        #expect(IPAddress(text) == .v6(IPv6Bits(bits)))
+        #expect(IPAddress.v6(IPv6Bits(bits)).description == text)
     }
 
     /// Forms that RFC 4291 allows and RFC 5952 does not print.
@@ -67,7 +67,7 @@ struct IPAddressTests {
                 [0, 0, 0, 0xFFFF, generator.next() & 0xFFFF][generator.below(5)]
             }
             let address = IPAddress.v6(
-                groups.reduce(0) { $0 << 16 | UInt128($1) },
+                IPv6Bits(groups.reduce(0) { $0 << 16 | UInt128($1) }),
                 scope: UInt32(generator.below(3))
             )
             #expect(IPAddress(address.description) == address)

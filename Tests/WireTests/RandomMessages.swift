@@ -176,7 +176,7 @@ struct RandomMessages {
     private mutating func endpoint() -> Endpoint {
         let address: IPAddress =
             flag()
-            ? .v4(integer()) : .v6(UInt128(generator.next()) << 64 | UInt128(generator.next()))
+            ? .v4(integer()) : .v6(IPv6Bits(high: generator.next(), low: generator.next()))
         return Endpoint(address: address, port: integer())
     }
 

@@ -8,7 +8,7 @@ import Wire
 struct SizeTests {
     private static let node = NodeID(.max)
     private static let ballot = Ballot(term: .max, node: node)
-    private static let endpoint = Endpoint(address: .v6(.max), port: .max)
+    private static let endpoint = Endpoint(address: .v6(IPv6Bits(.max)), port: .max)
 
     @Test(arguments: 0..<20)
     func `gossip has the size that SWIM reckons with`(seed: UInt64) {
