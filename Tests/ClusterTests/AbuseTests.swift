@@ -4,7 +4,7 @@ import Primitives
 import Testing
 
 extension ClusterTests {
-    @Suite struct Abuse {
+    @Suite(.needsEngine) struct Abuse {
         @Test func `garbage on every port is refused, counted, said once, and changes nothing`()
             async throws
         {

@@ -3,7 +3,7 @@ import Processes
 import Testing
 
 extension ClusterTests {
-    @Suite struct Failure {
+    @Suite(.needsEngine) struct Failure {
         @Test func `a worker's agent is killed: its rpc-server dies, the cluster answers again`()
             async throws
         {

@@ -174,7 +174,6 @@ final class TestCluster: Sendable {
 
 /// Gives a test a cluster, and clears up after it however it ends.
 func withCluster(_ body: (TestCluster) async throws -> Void) async throws {
-    try await TestEngine.require()
     let failuresBefore = Failures.count
     let cluster = try await TestCluster()
     do {
