@@ -147,7 +147,7 @@ final class TestCluster: Sendable {
     /// Kills what runs, looks for what outlived its agent, and removes what was written.
     fileprivate func end(failed: Bool) async {
         let agents = agents
-        if failed {
+        if failed || ProcessInfo.processInfo.environment["CARAVAN_TEST_LOGS"] != nil {
             for agent in agents {
                 print("--- the end of what agent \(agent.name) at \(agent.address) said:")
                 for line in agent.running?.lines.suffix(60) ?? [] { print(line) }
