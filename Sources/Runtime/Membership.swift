@@ -40,6 +40,8 @@ package actor Membership {
 
     func introduce(_ peers: Peers) {
         self.peers = peers
+        // An agent that stays alone hears no news of members, and still has to elect itself.
+        viewChanged()
     }
 
     var services: (any ServiceDoor)? { peers?.services }
