@@ -179,7 +179,7 @@ struct TakeoverTests {
     @Test func `after any chaos exactly what is wanted runs, on one master, or nothing at all`()
         throws
     {
-        for seed in 0..<40 as Range<UInt64> {
+        for seed in 0..<20 as Range<UInt64> {
             let cluster = try launched(4, seed: seed)
             var chaos = SeededGenerator(seed: seed).derived(1)
             cluster.latency = .milliseconds(1)...(.milliseconds(5 + chaos.below(150)))
