@@ -17,8 +17,8 @@ extension ClusterTests {
                 let memoryBefore = cluster.agents.map(memory)
                 let linesBefore = cluster.agents.map { $0.log.count }
 
-                try await measured("six rounds of garbage at three agents") {
-                    for agent in cluster.agents { try await abuse(agent, of: cluster, rounds: 6) }
+                try await measured("four rounds of garbage at three agents") {
+                    for agent in cluster.agents { try await abuse(agent, of: cluster, rounds: 4) }
                 }
 
                 for (index, agent) in cluster.agents.enumerated() {

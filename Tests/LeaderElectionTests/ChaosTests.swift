@@ -48,7 +48,7 @@ struct ChaosTests {
     }
 
     @Test func `after any chaos exactly one master is obeyed by all, and remains`() {
-        for seed in 0..<120 as Range<UInt64> {
+        for seed in 0..<60 as Range<UInt64> {
             let cluster = ElectionCluster(count: 1 + Int(seed % 6), seed: seed)
             cluster.startAll()
             torment(cluster, seed: seed, rounds: 15)
@@ -64,7 +64,7 @@ struct ChaosTests {
     }
 
     @Test func `no two leases are valid at once while all count the same members`() {
-        for seed in 0..<80 as Range<UInt64> {
+        for seed in 0..<40 as Range<UInt64> {
             let cluster = ElectionCluster(count: 2 + Int(seed % 4), seed: seed)
             cluster.checksLeases = true
             cluster.startAll()

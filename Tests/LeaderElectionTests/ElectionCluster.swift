@@ -54,7 +54,7 @@ final class ElectionCluster {
     static func id(_ index: Int) -> NodeID { NodeID(UInt128(index + 1)) }
     static func index(_ id: NodeID) -> Int { Int(id.rawValue) - 1 }
 
-    func start(_ index: Int, resigning: Bool = false) {
+    func start(_ index: Int) {
         nodes[index].life += 1
         nodes[index].isRunning = true
         nodes[index].timers = [:]

@@ -11,7 +11,7 @@ struct ElectionTests {
 
     @Test(arguments: 1...7, [0, 0.1, 0.3])
     func `one master is elected in time and obeyed by all`(count: Int, loss: Double) {
-        for seed in 0..<20 as Range<UInt64> {
+        for seed in 0..<10 as Range<UInt64> {
             let cluster = ElectionCluster(count: count, seed: seed)
             cluster.loss = loss
             cluster.checksLeases = true
@@ -24,7 +24,7 @@ struct ElectionTests {
 
     @Test(arguments: [20, 120])
     func `slow networks elect too`(milliseconds: Int) {
-        for seed in 0..<20 as Range<UInt64> {
+        for seed in 0..<10 as Range<UInt64> {
             let cluster = ElectionCluster(count: 5, seed: seed)
             cluster.latency = .milliseconds(milliseconds)...(.milliseconds(2 * milliseconds))
             cluster.checksLeases = true
@@ -49,7 +49,7 @@ struct ElectionTests {
     }
 
     @Test func `the better rank becomes master and a still better newcomer unseats nobody`() {
-        for seed in 0..<20 as Range<UInt64> {
+        for seed in 0..<10 as Range<UInt64> {
             let cluster = ElectionCluster(count: 5, seed: seed)
             let early = [0, 1, 2, 3]
             for index in early { cluster.nodes[index].view = early }
@@ -114,7 +114,7 @@ struct ElectionTests {
     }
 
     @Test func `a master that hears too few steps down when its lease ends`() {
-        for seed in 0..<20 as Range<UInt64> {
+        for seed in 0..<10 as Range<UInt64> {
             let cluster = ElectionCluster(count: 5, seed: seed)
             cluster.checksLeases = true
             cluster.startAll()
@@ -138,7 +138,7 @@ struct ElectionTests {
     }
 
     @Test func `a master that resigns is followed at once, even if its last words come twice`() {
-        for seed in 0..<20 as Range<UInt64> {
+        for seed in 0..<10 as Range<UInt64> {
             let cluster = ElectionCluster(count: 4, seed: seed)
             cluster.duplication = 0.5
             cluster.latency = .milliseconds(1)...(.milliseconds(60))

@@ -31,7 +31,7 @@ struct MeetingTests {
 
     @Test(arguments: [[1, 3], [3, 2], [2, 2], [1, 1], [4, 3]])
     func `one of two masters remains, and its ballot becomes the highest`(sizes: [Int]) {
-        for seed in 0..<20 as Range<UInt64> {
+        for seed in 0..<10 as Range<UInt64> {
             let left = Array(0..<sizes[0])
             let right = Array(sizes[0]..<sizes[0] + sizes[1])
             let cluster = apart(left, right, seed: seed)
@@ -50,7 +50,7 @@ struct MeetingTests {
     }
 
     @Test func `a serving master is not unseated by a side that is larger or of later terms`() {
-        for seed in 0..<20 as Range<UInt64> {
+        for seed in 0..<10 as Range<UInt64> {
             let cluster = apart([0], [1, 2, 3], seed: seed)
             // The larger side has had many elections more, and serves nothing.
             for _ in 0..<Int(seed % 4) {
@@ -74,7 +74,7 @@ struct MeetingTests {
     }
 
     @Test func `a lone master that returns with a far higher term gives way`() {
-        for seed in 0..<20 as Range<UInt64> {
+        for seed in 0..<10 as Range<UInt64> {
             let cluster = ElectionCluster(count: 4, seed: seed)
             cluster.nodes[3].disk = ElectionRecord(
                 term: 900,
