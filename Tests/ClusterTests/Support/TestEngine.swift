@@ -31,7 +31,7 @@ enum TestEngine {
             cache: build + "/caravan-packages",
             guardedBy: guardBinary
         ) { progress in
-            print("engine: \(progress.phase)")
+            if progress.fraction == nil { print("engine: \(progress.phase)") }
         }.install()
     }
 
