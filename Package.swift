@@ -165,6 +165,11 @@ let package = Package(
             "GatewayTests",
             ["Gateway", "Primitives", product("Logging", "swift-log"), nio, nioPosix, nioHTTP1]
         ),
-        tests("ClusterTests", ["caravan", "Gateway", "EngineStore", "GGUF", "Primitives"]),
+        tests(
+            "ClusterTests",
+            [
+                "caravan", "EngineStore", "Gateway", "Primitives", "Processes", nio, nioPosix,
+            ]
+        ),
     ]
 )
