@@ -1,5 +1,6 @@
 import Foundation
 import Gateway
+import Processes
 import Testing
 
 extension ClusterTests {
@@ -57,7 +58,7 @@ extension ClusterTests {
                 """
             )
             let status = try await own.status()
-            #expect(status.self != status.master)
+            #expect(status.`self` != status.master)
             let master: String = try await page.value(
                 of: """
                     document.querySelector('#devices [data-role="master"]').closest("li")\

@@ -115,7 +115,7 @@ final class BrowserDriver: Sendable {
             "goog:loggingPrefs": ["browser": "ALL"],
         ]
         let body: [String: Any] = ["capabilities": ["alwaysMatch": wanted]]
-        let session: Session = try await Self.value(
+        let session: Session = try Self.value(
             try await client.post(
                 "/session",
                 json: [UInt8](try JSONSerialization.data(withJSONObject: body)),
@@ -182,25 +182,24 @@ final class BrowserDriver: Sendable {
         init(from decoder: any Decoder) {}
     }
 
+    private struct Answer<Value: Decodable>: Decodable { var value: Value }
+
+    private struct Failure: Decodable {
+        var error: String
+        var message: String
+    }
+
     private static func value<Value: Decodable>(
         _ response: GatewayClient.Response
     ) throws -> Value {
-        struct Answer: Decodable { var value: Value }
-        struct Failure: Decodable {
-            struct Reason: Decodable {
-                var error: String
-                var message: String
-            }
-            var value: Reason
-        }
         let data = Data(response.body)
         guard response.status == 200 else {
-            let reason = try? JSONDecoder().decode(Failure.self, from: data).value
+            let reason = try? JSONDecoder().decode(Answer<Failure>.self, from: data).value
             // After its first line comes chromedriver's own stack.
             let message = reason?.message.split(separator: "\n").first ?? ""
             throw Problem("the browser says \(response.status), \(reason?.error ?? ""): \(message)")
         }
-        return try JSONDecoder().decode(Answer.self, from: data).value
+        return try JSONDecoder().decode(Answer<Value>.self, from: data).value
     }
 }
 
