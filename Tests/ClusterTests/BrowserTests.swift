@@ -13,7 +13,7 @@ extension ClusterTests {
     struct Browser {
         /// Large enough that a person, and this test, sees it being loaded and answering.
         private static let model = "browser.gguf"
-        private static let modelSize = "160MB"
+        private static let modelSize = "120MB"
 
         @Test func `a person launches a model in the dashboard, chats with it and stops it`()
             async throws
@@ -25,6 +25,9 @@ extension ClusterTests {
                         let page = try await DashboardPage(in: browser, at: workers[0])
                         try await seeDevices(page, workers[0])
                         try await launch(page)
+                        try await page.expectNoProblems()
+                        // Nothing changes in the cluster now: a new page hears of it all the same.
+                        try await page.reload()
                         try await seeLayers(page)
                         try await chat(page)
                         try await stopAnswer(page)
@@ -74,9 +77,9 @@ extension ClusterTests {
         private func launch(_ page: DashboardPage) async throws {
             try await page.click("#model option[value=\"\(Self.model)\"]")
             // So short that an answer comes to its end.
-            try await page.type("512", into: "#context")
+            try await page.type("256", into: "#context")
             try await page.click("#launch")
-            try await page.reach("document.body.dataset.phase === 'loading'")
+            try await page.reach("window.seenByTest.phases.includes('loading')")
             try await page.picture("2-launching")
             try await page.picture("2-launching", .phone)
             try await page.reach(
@@ -107,18 +110,14 @@ extension ClusterTests {
         }
 
         private func chat(_ page: DashboardPage) async throws {
-            try await page.type("Where does the caravan go?", into: "#chat-input")
-            try await page.click("#chat-send")
-            try await page.reach("window.seenByTest.answers.at(-1) > 40")
+            try await ask(page, "Where does the caravan go?", forLength: 40)
             try await page.picture("4-answering")
-            #expect(try await page.value(of: "!document.querySelector('#chat-stop').hidden"))
             try await page.reach(
                 "document.querySelector('#chat-stop').hidden",
                 within: .seconds(60)
             )
             let lengths = try await page.seen.answers
-            #expect(lengths == lengths.sorted())
-            #expect(lengths.count > 20, "the answer came in few pieces: \(lengths)")
+            #expect(lengths.count > 5, "the answer came in few pieces: \(lengths)")
             #expect(try await page.text(".turn.assistant footer").contains("tokens/s"))
             #expect(try await page.value(of: "document.querySelector('.turn .notice') === null"))
             try await page.picture("5-answered")
@@ -126,13 +125,29 @@ extension ClusterTests {
             try await page.picture("5-answered", .phone)
         }
 
+        /// Asks, and returns in the middle of the answer.
+        private func ask(
+            _ page: DashboardPage,
+            _ question: String,
+            forLength length: Int
+        ) async throws {
+            let isLongEnough = "window.seenByTest.answers.at(-1) >= \(length)"
+            let isOver = "document.querySelector('#chat-stop').hidden"
+            // A random model may end its answer at any word: then one asks again.
+            for _ in 0..<5 {
+                if try await page.value(of: "!document.querySelector('#chat-clear').hidden") {
+                    try await page.click("#chat-clear")
+                }
+                try await page.type(question, into: "#chat-input")
+                try await page.click("#chat-send")
+                try await page.reach("\(isLongEnough) || \(isOver)")
+                if try await page.value(of: "\(isLongEnough) && !\(isOver)") { return }
+            }
+            throw Problem("five answers were too short")
+        }
+
         private func stopAnswer(_ page: DashboardPage) async throws {
-            try await page.click("#chat-clear")
-            try await page.type("And then?", into: "#chat-input")
-            try await page.click("#chat-send")
-            try await page.reach(
-                "document.querySelector('.turn.assistant .said').innerText.length > 5"
-            )
+            try await ask(page, "And then?", forLength: 5)
             try await page.click("#chat-stop")
             try await page.reach("!document.querySelector('#chat-send').hidden")
             #expect(try await page.text(".turn.assistant footer").contains("stopped"))

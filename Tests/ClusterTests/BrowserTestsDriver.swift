@@ -83,7 +83,7 @@ final class BrowserDriver: Sendable {
     }
 
     /// The number in `ChromeDriver was started successfully on port 40123.`
-    private static func port(_ line: String) -> UInt16? {
+    /// The port, of `ChromeDriver was started successfully on port 40123.`
         guard let start = line.firstRange(of: "successfully on port ")?.upperBound else {
             return nil
         }

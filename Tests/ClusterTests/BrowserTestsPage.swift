@@ -27,7 +27,10 @@ struct DashboardPage {
           new MutationObserver(() => {
             if (document.body?.dataset.phase) note(seen.phases, document.body.dataset.phase);
             const answer = [...document.querySelectorAll(".turn.assistant .said")].at(-1);
-            if (answer) note(seen.answers, answer.textContent.length);
+            const length = answer?.textContent.length ?? 0;
+            // A new answer.
+            if (length < seen.answers.at(-1)) seen.answers.length = 0;
+            if (length > 0) note(seen.answers, length);
           }).observe(document, {
             subtree: true, childList: true, characterData: true,
             attributes: true, attributeFilter: ["data-phase"],
@@ -48,6 +51,11 @@ struct DashboardPage {
     }
 
     // MARK: - Acting
+
+    /// Opens the page anew; what was noted so far is forgotten.
+    func reload() async throws {
+        try await browser.perform("refresh")
+    }
 
     func click(_ selector: String) async throws {
         try await browser.perform("element/\(try await element(selector))/click")
@@ -100,7 +108,7 @@ struct DashboardPage {
     /// What the recorder noted.
     struct Seen: Decodable {
         var phases: [String]
-        /// How long the newest answer was, each time it changed.
+        /// How long the newest answer was, each time it had grown.
         var answers: [Int]
         var problems: [String]
     }
