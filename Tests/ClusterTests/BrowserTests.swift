@@ -110,7 +110,7 @@ extension ClusterTests {
         }
 
         private func chat(_ page: DashboardPage) async throws {
-            try await ask(page, "Where does the caravan go?", forLength: 40)
+            try await ask(page, "Where does the caravan go?", forLength: 300)
             try await page.picture("4-answering")
             try await page.reach(
                 "document.querySelector('#chat-stop').hidden",

@@ -82,8 +82,8 @@ final class BrowserDriver: Sendable {
         }
     }
 
-    /// The number in `ChromeDriver was started successfully on port 40123.`
-    /// The port, of `ChromeDriver was started successfully on port 40123.`
+    /// The port in a line like `ChromeDriver was started successfully on port 40123`.
+    private static func port(_ line: String) -> UInt16? {
         guard let start = line.firstRange(of: "successfully on port ")?.upperBound else {
             return nil
         }
