@@ -74,7 +74,7 @@ struct RPCProbeTests {
     ) throws {
         let master = try #require(RPCVersion(text: master))
         let worker = try #require(RPCVersion(text: worker))
-        #expect(master.accepts(worker: worker) == isAccepted)
+        #expect(master.accepts(server: worker) == isAccepted)
     }
 }
 
