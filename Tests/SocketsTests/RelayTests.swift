@@ -199,7 +199,8 @@ extension SocketsTests {
                 #expect(await onThread { outside.readAll() } == nil)
                 relay.stop()
             }
-            try await eventually { ((try? openDescriptorCount()) ?? .max) <= before }
+            // A leak would be of thirty; the runtime opens a few for itself meanwhile.
+            try await eventually { ((try? openDescriptorCount()) ?? .max) <= before + 8 }
         }
 
         @Test(arguments: PollMechanism.allCases)
