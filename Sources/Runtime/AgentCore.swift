@@ -104,6 +104,13 @@ package final class AgentCore: Sendable {
         supervisor.assumeIsolated { $0.stopAll(completion: stopped) }
     }
 
+    /// Lets the actors go of each other, which hold each other in a ring; nothing works after it.
+    package func dismantle() {
+        membership.assumeIsolated { $0.introduce(nil) }
+        election.assumeIsolated { $0.introduce(nil) }
+        supervisor.assumeIsolated { $0.introduce(nil) }
+    }
+
     /// Makes the cluster want a model, or none; false if this member is not master.
     package func want(_ model: WantedModel?) -> Bool {
         guard placement.assumeIsolated({ $0.obeyed?.node }) == configuration.node else {

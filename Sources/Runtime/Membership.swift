@@ -38,7 +38,7 @@ package actor Membership {
         sendBuffer.reserveCapacity(Datagram.byteLimit)
     }
 
-    func introduce(_ peers: Peers) {
+    func introduce(_ peers: Peers?) {
         self.peers = peers
     }
 
