@@ -18,6 +18,12 @@ extension LaunchMachine {
             if isMore { effects.append(.setTimer(.retry, after: .milliseconds(200))) }
             return
         }
+        checkLost(at: now, &effects)
+    }
+
+    /// Goes on without workers that are not there any more, or begins again.
+    mutating func checkLost(at now: Instant, _ effects: inout [LaunchEffect]) {
+        guard let attempt, !attempt.isOver else { return }
         let lost = attempt.workers.filter { worker in
             !candidates.contains { $0.node == worker.node }
         }
@@ -43,6 +49,7 @@ extension LaunchMachine {
             let index = attempt.workers.firstIndex(where: { $0.node == node })
         else { return }
         let before = attempt.workers[index].report
+        let name = "the rpc-server of worker \(node.short)"
         self.attempt?.workers[index].report = report
         if attempt.phase == .startingWorkers {
             if report.state == .failed {
@@ -52,10 +59,22 @@ extension LaunchMachine {
                 tellProgress(&effects)
                 checkWorkersReady(at: now, &effects)
             }
-        } else if report.state != .ready || report.instance != before?.instance {
-            // A new RPC server has none of the tensors, and llama-server would not notice.
-            let state = report.state == .ready ? "was restarted" : "ended"
-            replace(because: "the rpc-server of worker \(node.short) \(state)", at: now, &effects)
+            return
+        }
+        // A new RPC server has none of the tensors, and llama-server would not notice.
+        switch report.state {
+        case .ready where report.instance == before?.instance:
+            self.attempt?.workers[index].isDoubted = false
+        case .ready:
+            replace(because: "\(name) was restarted", at: now, &effects)
+        case .starting where !attempt.workers[index].isDoubted:
+            self.attempt?.workers[index].report = before
+            self.attempt?.workers[index].isDoubted = true
+            order(node, to: true, &effects)
+        case .starting, .stopped:
+            replace(because: "\(name) ended", at: now, &effects)
+        case .failed:
+            replace(because: "\(name) was given up: \(report.detail)", at: now, &effects)
         }
     }
 
@@ -88,6 +107,7 @@ extension LaunchMachine {
                 .cancelTimer(.probe(worker.node)),
                 .emit(.workerLeftOut(worker.node, reason: reason)),
             ]
+            releasing.append(worker.node)
             order(worker.node, to: false, &effects)
         }
         switch attempt.phase {

@@ -18,6 +18,9 @@ package struct LaunchMachine: Sendable {
     var ballot: Ballot?
     var candidates: [WorkerCandidate] = []
     var isCollecting = false
+    var collectRounds = 0
+    /// A newer wanted state than this master's own, of a side that it meets.
+    var rival: WantedState?
     var nextSession: UInt32 = 0
     var nextReport: UInt32 = 0
     /// When attempts failed lately.
@@ -52,10 +55,14 @@ package struct LaunchMachine: Sendable {
         let memory: ByteCount
         package internal(set) var report: WorkerReport?
         package internal(set) var deviceCount: Int?
+        /// It said that its RPC server is not ready, once; a late datagram may have said so.
+        var isDoubted = false
     }
 
     static let announceInterval: Duration = .milliseconds(500)
-    static let collectTime: Duration = .milliseconds(600)
+    /// Members are asked several times what is wanted: datagrams get lost.
+    static let collectInterval: Duration = .milliseconds(200)
+    static let collectRoundCount = 3
     static let firstAnswerLimit: Duration = .seconds(2)
     static let workersReadyLimit: Duration = .seconds(20)
     static let probeRetryInterval: Duration = .milliseconds(500)
@@ -80,7 +87,7 @@ package struct LaunchMachine: Sendable {
         case .follows(let other): follows(other, &effects)
         case .candidates(let candidates): changed(candidates, at: now, &effects)
         case .want(let model): want(model, at: now, &effects)
-        case .heard(let state, let sender): heard(state, from: sender, &effects)
+        case .heard(let state, let sender): heard(state, from: sender, at: now, &effects)
         case .report(let report, let sender): worker(sender, says: report, at: now, &effects)
         case .progress(let report): heardProgress(report, &effects)
         case .modelRead(let session, let result):
@@ -122,119 +129,6 @@ package struct LaunchMachine: Sendable {
         }
     }
 
-    // MARK: - Being master
-
-    private mutating func reigns(
-        _ ballot: Ballot,
-        at now: Instant,
-        _ effects: inout [LaunchEffect]
-    ) {
-        let wasMaster = self.ballot != nil
-        self.ballot = ballot
-        nextReport = 0
-        effects += [
-            .cancelTimer(.abandoned), .setTimer(.announce, after: Self.announceInterval),
-        ]
-        if wasMaster || attempt?.isServerRunning == true {
-            // What runs goes on. The wanted state gets the new ballot, so that no state of a side
-            // that gave way counts as newer.
-            take(wanted.model, &effects)
-            tellProgress(&effects)
-        } else {
-            isCollecting = true
-            effects += [
-                .broadcast(.wanted(wanted)), .setTimer(.collected, after: Self.collectTime),
-            ]
-        }
-    }
-
-    private mutating func collected(at now: Instant, _ effects: inout [LaunchEffect]) {
-        guard isCollecting, ballot != nil else { return }
-        isCollecting = false
-        // Nothing was ever wanted: nothing to take over.
-        guard wanted.ballot != nil else { return }
-        take(wanted.model, &effects)
-        if wanted.model != nil { begin(at: now, &effects) }
-    }
-
-    private mutating func follows(_ other: Ballot?, _ effects: inout [LaunchEffect]) {
-        if ballot != nil {
-            ballot = nil
-            isCollecting = false
-            releasing = []
-            effects += [.cancelTimer(.announce), .cancelTimer(.collected), .cancelTimer(.retry)]
-        }
-        guard let attempt else { return }
-        if other == nil, attempt.isServerRunning {
-            // Perhaps this member is elected again in a moment: loading took minutes.
-            effects.append(.setTimer(.abandoned, after: Self.abandonGrace))
-        } else {
-            abandon(&effects)
-        }
-    }
-
-    private mutating func abandon(_ effects: inout [LaunchEffect]) {
-        guard attempt != nil else { return }
-        attempt = nil
-        report = nil
-        effects += [.cancelTimer(.abandoned), .stopServer, .serving(false), .emit(.stopped)]
-    }
-
-    // MARK: - What is wanted
-
-    private mutating func want(
-        _ model: WantedModel?,
-        at now: Instant,
-        _ effects: inout [LaunchEffect]
-    ) {
-        guard ballot != nil else { return }
-        isCollecting = false
-        failures = []
-        take(model, &effects)
-        if model != nil {
-            begin(at: now, &effects)
-        } else {
-            end(&effects)
-        }
-    }
-
-    private mutating func take(_ model: WantedModel?, _ effects: inout [LaunchEffect]) {
-        guard let ballot else { return }
-        wanted = WantedState(
-            ballot: ballot,
-            version: wanted.ballot == ballot ? wanted.version + 1 : 1,
-            model: model
-        )
-        effects += [.persist(wanted), .emit(.wants(wanted)), .broadcast(.wanted(wanted))]
-    }
-
-    private mutating func heard(
-        _ state: WantedState,
-        from sender: NodeID,
-        _ effects: inout [LaunchEffect]
-    ) {
-        if state.isNewer(than: wanted) {
-            wanted = state
-            effects += [.persist(state), .emit(.wants(state))]
-        } else if wanted.isNewer(than: state) {
-            effects.append(.send(.wanted(wanted), to: sender))
-        }
-    }
-
-    private mutating func heardProgress(
-        _ report: LaunchReport,
-        _ effects: inout [LaunchEffect]
-    ) {
-        guard ballot == nil else { return }
-        if let known = self.report,
-            (report.ballot, report.number) <= (known.ballot, known.number)
-        {
-            return
-        }
-        self.report = report
-        effects.append(.emit(.progressChanged))
-    }
-
     /// Orders and news are said again until they are obeyed and known: datagrams get lost.
     private mutating func announce(_ effects: inout [LaunchEffect]) {
         guard let ballot else { return }
@@ -244,8 +138,13 @@ package struct LaunchMachine: Sendable {
         }
         for node in releasing { order(node, to: false, &effects) }
         announcements += 1
-        guard announcements % 4 == 0, !isCollecting, wanted.ballot == ballot else { return }
-        effects.append(.broadcast(.wanted(wanted)))
+        guard announcements % 4 == 0, !isCollecting, wanted.ballot != nil else { return }
+        if rival != nil {
+            // Nobody gave way, so nobody stands behind it any more: it is outbid.
+            take(wanted.model, &effects)
+        } else {
+            effects.append(.broadcast(.wanted(wanted)))
+        }
         if let report, report.ballot == ballot { effects.append(.broadcast(.progress(report))) }
     }
 
@@ -262,10 +161,12 @@ package struct LaunchMachine: Sendable {
         nextSession += 1
         let session = SessionID(ballot: ballot, number: nextSession)
         lastSession = session
-        releasing = []
         if attempt?.isServerRunning == true { effects.append(.stopServer) }
         let workers = candidates.prefix(Self.workerLimit).map {
             Worker(node: $0.node, memory: $0.memory)
+        }
+        releasing = (attempt?.workers ?? []).map(\.node).filter { node in
+            !workers.contains { $0.node == node } && candidates.contains { $0.node == node }
         }
         attempt = Attempt(session: session, model: model, workers: Array(workers), began: now)
         effects += [
@@ -282,7 +183,7 @@ package struct LaunchMachine: Sendable {
     /// llama.cpp takes at most 16 devices.
     static let workerLimit = 16
 
-    private mutating func end(_ effects: inout [LaunchEffect]) {
+    mutating func end(_ effects: inout [LaunchEffect]) {
         effects += [.cancelTimer(.retry), .stopServer, .serving(false), .emit(.stopped)]
         release(&effects)
         attempt = nil
@@ -326,7 +227,7 @@ package struct LaunchMachine: Sendable {
         attempt?.isOver = true
         attempt?.phase = .failed
         effects += [
-            .stopServer, .setTimer(.retry, after: Self.failedRetryInterval),
+            .stopServer, .serving(false), .setTimer(.retry, after: Self.failedRetryInterval),
             .emit(.failed(reason: reason, retryAfter: Self.failedRetryInterval)),
         ]
         release(&effects)

@@ -45,9 +45,14 @@ package struct WorkerMachine: Sendable {
     package private(set) var service: Service?
     private let endpoint: Endpoint
     private var obeyed: Ballot?
+    /// The latest session that the master ended, and the ballot under which it did.
+    private var endedSession: SessionID?
+    private var endedUnder: Ballot?
 
     package struct Service: Equatable, Sendable {
         package var session: SessionID
+        /// The ballot of the last order.
+        package var ballot: Ballot
         package var master: NodeID
         package var state: WorkerReport.State
         package var instance: UInt64
@@ -92,27 +97,26 @@ package struct WorkerMachine: Sendable {
         // comes again.
         guard order.ballot == obeyed, order.ballot.node == master else { return }
         guard order.serves else {
-            end(because: "the master ended it", &effects)
-            let report = WorkerReport(
-                session: order.session,
-                state: .stopped,
-                instance: 0,
-                endpoint: endpoint
-            )
-            effects.append(.report(report, to: master))
+            stop(order, for: master, &effects)
             return
         }
+        // Datagrams overtake each other: what was ended stays ended, and of the sessions of one
+        // ballot the latest holds.
+        if let endedSession, order.session <= endedSession, order.ballot == endedUnder { return }
+        if let service, service.ballot == order.ballot, order.session < service.session { return }
         effects.append(.setTimer(.orphaned, after: Self.orphanGrace))
         if service?.session == order.session {
+            service?.ballot = order.ballot
+            service?.master = master
             tell(&effects)
             return
         }
-        if let service, order.session < service.session { return }
         if let old = service {
             effects.append(.emit(.ends(old.session, because: "another session begins")))
         }
         service = Service(
             session: order.session,
+            ballot: order.ballot,
             master: master,
             state: .starting,
             instance: 0,
@@ -120,6 +124,28 @@ package struct WorkerMachine: Sendable {
         )
         effects += [.emit(.begins(order.session)), .startServer]
         tell(&effects)
+    }
+
+    private mutating func stop(
+        _ order: WorkerOrder,
+        for master: NodeID,
+        _ effects: inout [WorkerEffect]
+    ) {
+        // A late word about an earlier session does not end the one that has begun since.
+        if let service, service.ballot < order.ballot || service.session <= order.session {
+            end(because: "the master ended it", &effects)
+        }
+        if endedUnder != order.ballot || endedSession.map({ $0 < order.session }) ?? true {
+            endedSession = order.session
+            endedUnder = order.ballot
+        }
+        let report = WorkerReport(
+            session: order.session,
+            state: .stopped,
+            instance: 0,
+            endpoint: endpoint
+        )
+        effects.append(.report(report, to: master))
     }
 
     private mutating func end(because reason: String, _ effects: inout [WorkerEffect]) {

@@ -126,6 +126,9 @@ package struct ElectionConfiguration: Sendable, Equatable {
     package var minimumTimeout: Duration = .seconds(2)
     /// Within this time after `minimumTimeout` everybody has stood, best rank first.
     package var rankSpread: Duration = .seconds(2)
+    /// How long members that appear do not count for a reigning master's lease unless they obey:
+    /// they may come with a master of their own, who needs time to give way.
+    package var newcomerGrace: Duration = .seconds(5)
     /// How long a candidate waits for votes before it tries again.
     package var voteTimeout: Duration = .milliseconds(800)
 

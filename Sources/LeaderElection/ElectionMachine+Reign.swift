@@ -4,29 +4,21 @@ import Primitives
 extension ElectionMachine {
     mutating func becomeMaster(
         _ ballot: Ballot,
-        supporters: [NodeID],
         at now: Instant,
         _ effects: inout [ElectionEffect]
     ) {
         effects.append(.cancelTimer(.vote))
         effects.append(.cancelTimer(.election))
-        // The votes are as good as answers to a heartbeat sent when they were asked for; asking
-        // took at most `voteTimeout`, so that much of the lease has passed.
-        role = .master(
-            Reign(
-                ballot: ballot,
-                leaseEnd: now + configuration.lease - configuration.voteTimeout
-            )
-        )
+        // Votes give no lease: who voted may vote for a later term at once. Only who obeys a
+        // heartbeat keeps others waiting.
+        role = .master(Reign(ballot: ballot, leaseEnd: now))
         master = ballot
         lastHeartbeat = nil
         record.obeyed = ballot
         effects.append(.persist(record))
         effects.append(.emit(.elected(ballot)))
+        effects.append(.setTimer(.lease, after: configuration.lease))
         sendHeartbeats(at: now, &effects)
-        effects.append(
-            .setTimer(.lease, after: configuration.lease - configuration.voteTimeout)
-        )
     }
 
     /// The same master under a higher ballot: nothing that runs is given up.
@@ -90,7 +82,9 @@ extension ElectionMachine {
             }
             return
         }
-        guard let sent = reign.sent.first(where: { $0.sequence == reply.sequence }) else { return }
+        guard isPresent(member),
+            let sent = reign.sent.first(where: { $0.sequence == reply.sequence })
+        else { return }
         let index = reign.answers.firstIndex { $0.node >= member } ?? reign.answers.count
         if index < reign.answers.count, reign.answers[index].node == member {
             reign.answers[index].at = max(reign.answers[index].at, sent.at)
@@ -105,10 +99,14 @@ extension ElectionMachine {
     /// has obeyed.
     mutating func renewLease(at now: Instant, _ effects: inout [ElectionEffect]) {
         guard case .master(var reign) = role else { return }
-        var moments = reign.answers.filter { isPresent($0.node) }.map(\.at)
-        moments.append(now)
+        let moments = ([now] + reign.answers.map(\.at)).sorted(by: >)
+        reign.newcomers.removeAll { newcomer in
+            now - newcomer.since > configuration.newcomerGrace
+                || reign.answers.contains { $0.node == newcomer.node }
+        }
+        role = .master(reign)
+        let majority = (members.count - reign.newcomers.count) / 2 + 1
         guard moments.count >= majority else { return }
-        moments.sort(by: >)
         let end = moments[majority - 1] + configuration.lease
         guard end > reign.leaseEnd else { return }
         reign.leaseEnd = end
@@ -159,7 +157,11 @@ extension ElectionMachine {
         }
         let ballot = heartbeat.ballot
         let isObeyed = mayObey(ballot)
-        if isObeyed { obey(ballot, at: now, &effects) }
+        if isObeyed {
+            obey(ballot, at: now, &effects)
+        } else if ballot != resignedBallot, isPresent(ballot.node) {
+            rival = (ballot.node, now)
+        }
         answer(heartbeat, isObeyed: isObeyed, &effects)
     }
 
@@ -168,7 +170,8 @@ extension ElectionMachine {
     private func mayObey(_ ballot: Ballot) -> Bool {
         if let obeyed = record.obeyed, ballot < obeyed { return false }
         if let master, master.node != ballot.node { return false }
-        return !hasResigned
+        // A late heartbeat must not bring back who has given up.
+        return ballot != resignedBallot
     }
 
     private mutating func obey(
@@ -228,9 +231,7 @@ extension ElectionMachine {
                 effects.append(.send(.resign(reign.ballot), to: member.node))
             }
             depose(.gaveWay, &effects)
-            let isObeyed = mayObey(ballot)
-            if isObeyed { obey(ballot, at: now, &effects) }
-            answer(heartbeat, isObeyed: isObeyed, &effects)
+            hear(heartbeat, at: now, &effects)
         }
     }
 }

@@ -3,9 +3,14 @@ import Primitives
 // Standing and voting (Raft §5.2, §9.6).
 extension ElectionMachine {
     /// Waits until it is this member's turn to stand: the better its rank, the sooner.
-    mutating func awaitElection(_ effects: inout [ElectionEffect]) {
+    ///
+    /// After a vote for somebody else it waits until that candidate must have won or given up.
+    mutating func awaitElection(
+        after grace: Duration = .zero,
+        _ effects: inout [ElectionEffect]
+    ) {
         guard !hasResigned else { return }
-        effects.append(.setTimer(.election, after: electionDelay()))
+        effects.append(.setTimer(.election, after: grace + electionDelay()))
     }
 
     private mutating func electionDelay() -> Duration {
@@ -22,7 +27,7 @@ extension ElectionMachine {
     }
 
     mutating func electionDue(at now: Instant, _ effects: inout [ElectionEffect]) {
-        guard case .follower = role, !hasResigned else { return }
+        guard case .follower = role else { return }
         if now < quietUntil {
             effects.append(.setTimer(.election, after: quietUntil - now + electionDelay()))
             return
@@ -34,6 +39,12 @@ extension ElectionMachine {
             } else {
                 loseMaster(&effects)
             }
+            return
+        }
+        guard !hasResigned else { return }
+        if let rival = liveRival(at: now) {
+            let due = rival.heard + configuration.minimumTimeout
+            effects.append(.setTimer(.election, after: due - now + electionDelay()))
             return
         }
         stand(at: now, &effects)
@@ -121,7 +132,7 @@ extension ElectionMachine {
             if candidacy.isPreVote {
                 askForVotes(at: now, &effects)
             } else {
-                becomeMaster(candidacy.ballot, supporters: candidacy.supporters, at: now, &effects)
+                becomeMaster(candidacy.ballot, at: now, &effects)
             }
         case .master(let reign):
             guard let renewal = reign.renewal, isMajority(renewal.supporters) else { return }
@@ -144,7 +155,15 @@ extension ElectionMachine {
             // A working master is not unseated; it may renew its own ballot.
             return master.node == ballot.node
         }
+        if let rival = liveRival(at: now), rival.node != ballot.node { return false }
         return now >= quietUntil
+    }
+
+    private func liveRival(at now: Instant) -> (node: NodeID, heard: Instant)? {
+        guard let rival, isPresent(rival.node),
+            now - rival.heard < configuration.minimumTimeout
+        else { return nil }
+        return rival
     }
 
     private func isFree(for node: NodeID) -> Bool {
@@ -162,8 +181,7 @@ extension ElectionMachine {
             learn(term: ballot.term)
             record.vote = ballot.node
             effects.append(.persist(record))
-            // Who has just voted lets the candidate win before standing itself.
-            if master == nil { awaitElection(&effects) }
+            if master == nil { awaitElection(after: configuration.voteTimeout, &effects) }
             if case .candidate = role { role = .follower }
         }
         let reply = ElectionMessage.VoteReply(

@@ -22,6 +22,11 @@ package struct ElectionMachine: Sendable {
     /// Before this moment the member votes for nobody: it has forgotten which leases it gave.
     var quietUntil = Instant.origin
     var lastHeartbeat: Instant?
+    /// Who was last heard reigning without being obeyed; this member neither stands nor votes
+    /// against them, because they are about to win it over.
+    var rival: (node: NodeID, heard: Instant)?
+    /// The last ballot that its own master gave up.
+    var resignedBallot: Ballot?
 
     package enum Role: Equatable, Sendable {
         case follower
@@ -44,6 +49,9 @@ package struct ElectionMachine: Sendable {
         package var sent: [(sequence: UInt32, at: Instant)] = []
         /// The latest heartbeat that each member obeyed; sorted by node.
         package var answers: [(node: NodeID, at: Instant)] = []
+        /// Members that appeared lately, and since when.
+        package var newcomers: [(node: NodeID, since: Instant)] = []
+        /// Until when no majority obeys anybody else; not in the future before the first answers.
         package var leaseEnd: Instant
         /// A higher ballot that the master asks votes for while it goes on.
         package var renewal: Candidacy?
@@ -111,8 +119,9 @@ package struct ElectionMachine: Sendable {
             hear(heartbeat, at: now, &effects)
         case .heartbeatReply(let reply): heartbeatAnswered(reply, by: sender, at: now, &effects)
         case .resign(let ballot):
-            guard ballot.node == sender, master == ballot else { return }
-            loseMaster(&effects)
+            guard ballot.node == sender else { return }
+            resignedBallot = ballot
+            if master == ballot { loseMaster(&effects) }
         }
     }
 
@@ -134,18 +143,25 @@ package struct ElectionMachine: Sendable {
         at now: Instant,
         _ effects: inout [ElectionEffect]
     ) {
+        let known = members.map(\.node)
         members = standings
         // Fewer members may need fewer votes, and fewer answers.
         switch role {
         case .follower: break
         case .candidate: countSupport(at: now, &effects)
-        case .master: renewLease(at: now, &effects)
+        case .master(var reign):
+            reign.answers.removeAll { !isPresent($0.node) }
+            reign.newcomers.removeAll { !isPresent($0.node) }
+            for standing in standings where !known.contains(standing.node) {
+                reign.newcomers.append((standing.node, now))
+            }
+            role = .master(reign)
+            renewLease(at: now, &effects)
         }
     }
 
     private mutating func resign(_ effects: inout [ElectionEffect]) {
         hasResigned = true
-        effects.append(.cancelTimer(.election))
         effects.append(.cancelTimer(.vote))
         if case .master(let reign) = role {
             for member in members where member.node != own {
