@@ -34,7 +34,7 @@ package struct LinkSettings: Equatable, Sendable {
     package var duplicate = 0.0
     /// Which share is held back for several times the usual latency.
     package var reorder = 0.0
-    /// Which share of datagrams arrives with a wrong byte.
+    /// Which share of datagrams arrives cut short.
     package var corrupt = 0.0
 
     package init() {}
