@@ -10,6 +10,7 @@ struct LivenessOracle {
 
     private let liveness: Liveness
     private let expectations: [Expectation]
+    private let losesDisks: Bool
     private(set) var convergedAfter: Duration?
     private var isSettled = false
     /// Elections until convergence.
@@ -18,6 +19,9 @@ struct LivenessOracle {
     init(_ scenario: Scenario) {
         liveness = scenario.liveness
         expectations = scenario.expectations
+        losesDisks = scenario.faults.contains { scheduled in
+            if case .crash(_, let disk, _) = scheduled.fault { disk != .kept } else { false }
+        }
     }
 
     /// Looks once; called again and again from `liveness.at` on.
@@ -125,6 +129,8 @@ struct LivenessOracle {
                 liveness.core?.contains(host.index) ?? true
             else { continue }
             guard snapshot.wanted == model.wanted else {
+                // Whoever knew it may have lost its disk.
+                if losesDisks { continue }
                 return "\(host.name) is master and has lost what is wanted"
             }
             let phase = snapshot.report?.phase
