@@ -69,11 +69,11 @@ package final class AgentCore: Sendable {
                 Membership.Peers(election: election, placement: placement, services: self)
             )
         }
-        election.assumeIsolated {
-            $0.introduce(placement)
-            $0.wants(wanted)
-        }
+        election.assumeIsolated { $0.introduce(placement) }
         supervisor.assumeIsolated { $0.introduce(placement) }
+        // A device that stays alone hears of no change, and must know that it is there itself.
+        membership.assumeIsolated { $0.viewChanged() }
+        election.assumeIsolated { $0.wants(wanted) }
         election.assumeIsolated { $0.handle(.start) }
         membership.assumeIsolated { $0.handle(.start(seeds: seeds)) }
         for peer in remembered {

@@ -129,7 +129,7 @@ package actor Membership {
     }
 
     /// Passes the present members on to whoever decides by them.
-    private func viewChanged() {
+    func viewChanged() {
         let view = machine.view
         peers?.election.assumeIsolated { $0.membersChanged(view) }
         peers?.placement.assumeIsolated { $0.membersChanged(view) }
