@@ -75,7 +75,7 @@ let package = Package(
         module("LayerPlacement", ["Primitives", "GGUF"]),
         module("Supervision", ["Primitives"]),
         module("LlamaRPC", ["Primitives"]),
-        module("LlamaEngine", ["Primitives"]),
+        module("LlamaEngine", ["LlamaRPC", "Primitives"]),
         module("Wire", ["Primitives", "SWIM", "LeaderElection", "LayerPlacement"]),
 
         // The actors, and the loop they run on.
@@ -98,7 +98,7 @@ let package = Package(
                 product("SystemPackage", "swift-system"),
             ]
         ),
-        module("EngineStore", ["LlamaEngine", "Primitives", "Processes"]),
+        module("EngineStore", ["LlamaEngine", "LlamaRPC", "Primitives", "Processes"]),
         .systemLibrary(
             name: "CSystemd",
             pkgConfig: "libsystemd",
@@ -146,25 +146,43 @@ let package = Package(
         ),
 
         tests("PrimitivesTests", ["Primitives"]),
-        tests("SWIMTests", ["SWIM", "Primitives"]),
-        tests("LeaderElectionTests", ["LeaderElection", "Primitives"]),
+        // What tests of several machines share: virtual time.
+        .target(
+            name: "VirtualTime",
+            dependencies: ["Primitives"],
+            path: "Tests/VirtualTime",
+            swiftSettings: settings
+        ),
+        tests("SWIMTests", ["SWIM", "Primitives", "VirtualTime"]),
+        tests("LeaderElectionTests", ["LeaderElection", "Primitives", "VirtualTime"]),
         tests("GGUFTests", ["GGUF", "Primitives"]),
-        tests("LayerPlacementTests", ["LayerPlacement", "GGUF", "Primitives"]),
+        tests(
+            "LayerPlacementTests",
+            ["LayerPlacement", "GGUF", "Primitives", "VirtualTime"]
+        ),
         tests("SupervisionTests", ["Supervision", "Primitives"]),
         tests("LlamaRPCTests", ["LlamaRPC", "Primitives"]),
-        tests("LlamaEngineTests", ["LlamaEngine", "Primitives"]),
+        tests("LlamaEngineTests", ["LlamaEngine", "LlamaRPC", "Primitives"]),
         tests(
             "WireTests",
             ["Wire", "SWIM", "LeaderElection", "LayerPlacement", "Primitives"]
         ),
         tests("SocketsTests", ["Sockets", "EventLoop", "Primitives"]),
         tests("ProcessesTests", ["Processes", "Primitives", "caravan"]),
-        tests("EngineStoreTests", ["EngineStore", "LlamaEngine", "Processes", "Primitives"]),
+        tests(
+            "EngineStoreTests",
+            ["EngineStore", "LlamaEngine", "LlamaRPC", "Processes", "Primitives"]
+        ),
         tests("TelemetryTests", ["Telemetry", "Primitives", product("Logging", "swift-log")]),
         tests(
             "GatewayTests",
             ["Gateway", "Primitives", product("Logging", "swift-log"), nio, nioPosix, nioHTTP1]
         ),
-        tests("ClusterTests", ["caravan", "Gateway", "EngineStore", "GGUF", "Primitives"]),
+        tests(
+            "ClusterTests",
+            [
+                "caravan", "EngineStore", "Gateway", "Primitives", "Processes", nio, nioPosix,
+            ]
+        ),
     ]
 )

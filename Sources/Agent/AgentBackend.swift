@@ -45,7 +45,7 @@ final class AgentBackend: GatewayBackend {
     }
 
     func statusUpdates() -> AsyncStream<ClusterStatus> {
-        let stream = observer.hub.follow(from: nil)
+        let stream = observer.hub.follow()
         loop.execute { [core, observer] in
             observer.publish(core)
         }

@@ -32,8 +32,6 @@ package struct AgentConfiguration: Sendable {
     /// Whether strangers on the network may take part: there are no keys yet.
     package var isOpen = false
     package var logLevel = LogLevel.info
-    package var logsToTerminal = true
-    package var logsToJournald = false
 
     package init(
         name: String,

@@ -47,7 +47,8 @@ final class AgentParts: Sendable {
         self.record = record
 
         let engine = await Self.findEngine(configuration, logs)
-        engineVersion = engine?.facts.version
+        // Without the build's details: it is compared between devices, and gossiped.
+        engineVersion = (engine?.facts.version).map { String($0.prefix { $0 != " " }) }
 
         let address = try Self.externalAddress(configuration)
         endpoint = Endpoint(address: address, port: configuration.agentPort)
@@ -79,7 +80,7 @@ final class AgentParts: Sendable {
         )
         let models = ModelsFolder(configuration.modelsFolder, loop: loop)
         let children = EngineChildren(engine: engine, models: models, loop: loop)
-        facts = FactsKeeper(configuration, engine: engine?.facts.version, models: models)
+        facts = FactsKeeper(configuration, engine: engineVersion, models: models)
         let coreConfiguration = CoreConfiguration(
             node: node,
             cluster: configuration.cluster,

@@ -23,7 +23,8 @@ final class EngineChildren: ChildSpawner {
     }
 
     func spawn(
-        _ launch: ChildLaunch, onEvent: @escaping @Sendable (ChildProcessEvent) -> Void
+        _ launch: ChildLaunch,
+        onEvent: @escaping @Sendable (ChildProcessEvent) -> Void
     ) -> any ChildHandle {
         guard let engine else {
             // Told later, as every other event is.
@@ -31,7 +32,10 @@ final class EngineChildren: ChildSpawner {
                 onEvent(
                     .exited(
                         .couldNotStart(
-                            reason: "llama.cpp is not on this device: caravan engine install")))
+                            reason: "llama.cpp is not on this device: caravan engine install"
+                        )
+                    )
+                )
             }
             return NoProcess()
         }
@@ -39,20 +43,30 @@ final class EngineChildren: ChildSpawner {
         case .rpcServer(let endpoint):
             let server = RPCServerCommand(endpoint: endpoint)
             return RunningProcess(
-                engine.command(server), shownAs: server.displayText(for: engine.facts.features),
-                loop: loop, onEvent: onEvent)
+                engine.command(server),
+                shownAs: server.displayText(for: engine.facts.features),
+                loop: loop,
+                onEvent: onEvent
+            )
         case .llamaServer(let launch, let endpoint):
             let path = models.file(of: launch.model.name)
             let server = LlamaServerCommand(
-                modelPath: path, httpHost: "\(endpoint.address)", httpPort: endpoint.port,
-                workers: launch.workers.map(\.description), tensorSplit: launch.tensorSplit,
+                modelPath: path,
+                httpHost: "\(endpoint.address)",
+                httpPort: endpoint.port,
+                workers: launch.workers.map(\.description),
+                tensorSplit: launch.tensorSplit,
                 contextLength: Int(launch.model.context),
                 // What clients see of the model is its name, not where it lies on the master.
-                extraArguments: ["--alias", launch.model.fileName])
+                extraArguments: ["--alias", launch.model.fileName]
+            )
             return RunningProcess(
-                engine.command(server), shownAs: server.displayText(for: engine.facts.features),
-                readingModel: models.byteCount(of: launch.model.name), loop: loop,
-                onEvent: onEvent)
+                engine.command(server),
+                shownAs: server.displayText(for: engine.facts.features),
+                readingModel: models.byteCount(of: launch.model.name),
+                loop: loop,
+                onEvent: onEvent
+            )
         }
     }
 }
@@ -70,8 +84,11 @@ private final class RunningProcess: ChildHandle {
     private static let progressInterval: DispatchTimeInterval = .milliseconds(300)
 
     init(
-        _ command: ChildCommand, shownAs text: String, readingModel byteCount: UInt64 = 0,
-        loop: any AgentLoop, onEvent: @escaping @Sendable (ChildProcessEvent) -> Void
+        _ command: ChildCommand,
+        shownAs text: String,
+        readingModel byteCount: UInt64 = 0,
+        loop: any AgentLoop,
+        onEvent: @escaping @Sendable (ChildProcessEvent) -> Void
     ) {
         process = ChildProcess.start(command) { event in
             switch event {
@@ -101,7 +118,9 @@ private final class RunningProcess: ChildHandle {
     /// llama-server tells nothing of its progress in a way that every version shares, but without
     /// mmap it reads its file from front to back, and the system counts what it reads.
     private static func watchReading(
-        of pid: Int32, byteCount: UInt64, _ tell: @escaping @Sendable (Double) -> Void
+        of pid: Int32,
+        byteCount: UInt64,
+        _ tell: @escaping @Sendable (Double) -> Void
     ) {
         DispatchQueue.global().asyncAfter(deadline: .now() + progressInterval) {
             guard let read = bytesRead(by: pid) else { return }

@@ -22,7 +22,7 @@ final class FactsKeeper: Sendable {
         self.models = models
     }
 
-    /// Measures now. Reads two small files and a folder.
+    /// Measures now: reads two small files and a folder.
     func measure() -> DeviceFacts {
         let measured = DeviceMemory.measure()
         let total = measured?.total ?? configuration.memory ?? .zero

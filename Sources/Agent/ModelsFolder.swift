@@ -42,7 +42,7 @@ package final class ModelsFolder: ModelSource {
         model.contains("/") ? model : path + "/" + model
     }
 
-    /// Reads a model's header. Blocks.
+    /// Reads a model's header; blocks.
     package func facts(of model: WantedModel) throws(LaunchProblem) -> ModelFacts {
         let path = file(of: model.name)
         let descriptor: FileDescriptor
@@ -89,7 +89,7 @@ package final class ModelsFolder: ModelSource {
         return bytes
     }
 
-    /// The size of a model's file; 0 if it is not there. Blocks shortly.
+    /// The size of a model's file, 0 if it is not there; blocks shortly.
     func byteCount(of model: String) -> UInt64 {
         Self.byteCount(ofFile: file(of: model))
     }
@@ -100,7 +100,7 @@ package final class ModelsFolder: ModelSource {
         return UInt64((try? file.seek(offset: 0, from: .end)) ?? 0)
     }
 
-    /// The models in the folder, sorted by name. Blocks.
+    /// The models in the folder, sorted by name; blocks.
     package func list() -> [ModelFile] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
         return names.filter { $0.hasSuffix(".gguf") }.sorted().prefix(Self.listLimit).map { name in

@@ -11,7 +11,7 @@ import Wire
 actor ServiceClient {
     private nonisolated let loop: PollLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor {
-        unsafe loop.asUnownedSerialExecutor()
+        loop.executor
     }
 
     private let transport: SocketStreamTransport

@@ -39,8 +39,10 @@ package struct StateFolder: Sendable {
     package func claim() throws(AgentProblem) -> FileLock {
         do {
             try FileManager.default.createDirectory(
-                atPath: path, withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700])
+                atPath: path,
+                withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700]
+            )
         } catch {
             throw AgentProblem("The state folder \(path) cannot be made: \(error)")
         }
@@ -50,7 +52,8 @@ package struct StateFolder: Sendable {
             throw AgentProblem("The state folder \(path) cannot be used: \(error)")
         }
         throw AgentProblem(
-            "Another agent uses the state folder \(path): give each agent its own with --state.")
+            "Another agent uses the state folder \(path): give each agent its own with --state."
+        )
     }
 
     package func load() -> Found {

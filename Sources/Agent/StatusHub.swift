@@ -6,26 +6,20 @@ final class StatusHub: Sendable {
     private struct State {
         var followers: [UInt64: AsyncStream<ClusterStatus>.Continuation] = [:]
         var next: UInt64 = 0
-        var newest: ClusterStatus?
     }
 
     private let state = Mutex(State())
 
     var hasFollowers: Bool { state.withLock { !$0.followers.isEmpty } }
 
+    /// Hands a status on even if the last was the same: to a new follower it is not.
     func publish(_ status: ClusterStatus) {
-        let followers = state.withLock { state in
-            guard state.newest != status else {
-                return [AsyncStream<ClusterStatus>.Continuation]()
-            }
-            state.newest = status
-            return Array(state.followers.values)
-        }
+        let followers = state.withLock { Array($0.followers.values) }
         for follower in followers { follower.yield(status) }
     }
 
-    /// The given status first, then every change.
-    func follow(from current: ClusterStatus?) -> AsyncStream<ClusterStatus> {
+    /// Every status published from now on.
+    func follow() -> AsyncStream<ClusterStatus> {
         let (stream, continuation) = AsyncStream.makeStream(
             of: ClusterStatus.self,
             bufferingPolicy: .bufferingNewest(1)
@@ -38,7 +32,6 @@ final class StatusHub: Sendable {
         continuation.onTermination = { [weak self] _ in
             self?.state.withLock { _ = $0.followers.removeValue(forKey: id) }
         }
-        if let current { continuation.yield(current) }
         return stream
     }
 

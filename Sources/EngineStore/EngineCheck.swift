@@ -1,4 +1,5 @@
 internal import LlamaEngine
+internal import LlamaRPC
 
 /// What `caravan engine check` tells: where was looked, what was found, what is wrong with it.
 package struct EngineCheck: Sendable {

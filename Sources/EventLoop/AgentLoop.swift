@@ -28,3 +28,10 @@ package struct LoopTimer: Hashable, Sendable {
         self.id = id
     }
 }
+
+extension AgentLoop {
+    /// What an actor of the loop names as its executor; the actor keeps the loop alive.
+    @safe package var executor: UnownedSerialExecutor {
+        unsafe asUnownedSerialExecutor()
+    }
+}

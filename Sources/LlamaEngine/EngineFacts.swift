@@ -1,3 +1,5 @@
+package import LlamaRPC
+
 /// What an installed llama.cpp says of itself: its version, and which options it knows.
 ///
 /// Options come and go between versions (`--no-mmap` is gone in 0.7.0), and an unknown one ends
@@ -34,13 +36,13 @@ package struct EngineFacts: Hashable, Sendable {
     package var buildNumber: Int?
     package var features: Features
     /// Nil when the RPC server did not tell.
-    package var rpcVersion: RPCProtocolVersion?
+    package var rpcVersion: RPCVersion?
 
     package init(
         version: String,
         buildNumber: Int?,
         features: Features,
-        rpcVersion: RPCProtocolVersion?
+        rpcVersion: RPCVersion?
     ) {
         self.version = version
         self.buildNumber = buildNumber

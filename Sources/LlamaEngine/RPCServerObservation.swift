@@ -1,14 +1,15 @@
+package import LlamaRPC
 package import Primitives
 
 /// Something that an RPC server said; the debug lines only with `GGML_RPC_DEBUG`.
 package enum RPCServerObservation: Hashable, Sendable {
-    case starting(RPCProtocolVersion)
+    case starting(RPCVersion)
     case endpoint(String)
     case device(name: String, description: String, total: ByteCount)
     case clientConnected
     case clientLeft
     /// A client's greeting was answered; with the version of the server.
-    case greeted(RPCProtocolVersion)
+    case greeted(RPCVersion)
     /// A client asked how much memory a tensor will take.
     case sizeAsked
     case bufferAllocated
@@ -26,7 +27,7 @@ package enum RPCServerObservation: Hashable, Sendable {
         }
         if text.hasPrefix("[") {
             self.init(debugLine: text)
-        } else if let version = rest("Starting RPC server ").flatMap({ RPCProtocolVersion($0) }) {
+        } else if let version = rest("Starting RPC server ").flatMap({ RPCVersion($0) }) {
             self = .starting(version)
         } else if text == "Accepted client connection"
             || text.hasPrefix("Accepted client connection,")
@@ -55,7 +56,7 @@ package enum RPCServerObservation: Hashable, Sendable {
         switch text[..<end].dropFirst() {
         case "hello":
             guard let space = text.lastIndex(of: " "),
-                let version = RPCProtocolVersion(text[space...].dropFirst())
+                let version = RPCVersion(text[space...].dropFirst())
             else { return nil }
             self = .greeted(version)
         case "get_alloc_size": self = .sizeAsked

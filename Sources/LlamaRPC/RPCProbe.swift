@@ -1,26 +1,5 @@
 package import Primitives
 
-/// The version of llama.cpp's RPC protocol; a client refuses another major, and a server whose
-/// minor is above its own.
-package struct RPCVersion: Hashable, Sendable, CustomStringConvertible {
-    package var major: UInt8
-    package var minor: UInt8
-    package var patch: UInt8
-
-    package init(major: UInt8, minor: UInt8, patch: UInt8) {
-        self.major = major
-        self.minor = minor
-        self.patch = patch
-    }
-
-    package var description: String { "\(major).\(minor).\(patch)" }
-
-    /// Whether a llama-server of this version takes a worker of the other.
-    package func accepts(worker: RPCVersion) -> Bool {
-        major == worker.major && minor >= worker.minor
-    }
-}
-
 /// One device of an RPC server; the order is the server's.
 package struct RPCDevice: Equatable, Sendable {
     /// As the server reports it; for a CPU always equal to the total, so good for nothing.

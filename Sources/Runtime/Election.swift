@@ -8,7 +8,7 @@ import Wire
 package actor Election {
     private nonisolated let world: World
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
-        unsafe world.loop.asUnownedSerialExecutor()
+        world.loop.executor
     }
 
     private let keeper: StateKeeper

@@ -9,7 +9,7 @@ package import Wire
 package actor Membership {
     nonisolated let world: World
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
-        unsafe world.loop.asUnownedSerialExecutor()
+        world.loop.executor
     }
 
     let keeper: StateKeeper
@@ -42,6 +42,8 @@ package actor Membership {
 
     func introduce(_ peers: Peers?) {
         self.peers = peers
+        // An agent that stays alone hears no news of members, and still has to elect itself.
+        viewChanged()
     }
 
     var services: (any ServiceDoor)? { peers?.services }
@@ -167,7 +169,7 @@ extension Membership: DatagramReceiver {
     /// What datagrams of this cluster are marked with.
     package nonisolated var clusterTag: UInt64 { cluster }
 
-    /// Takes a datagram that was decoded already. Called on the loop.
+    /// Takes a datagram that was decoded already; called on the loop.
     package nonisolated func receive(_ datagram: Datagram, from source: Endpoint) {
         assumeIsolated { $0.take(datagram, from: source) }
     }

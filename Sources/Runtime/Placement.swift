@@ -10,7 +10,7 @@ import Wire
 package actor Placement {
     private nonisolated let world: World
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
-        unsafe world.loop.asUnownedSerialExecutor()
+        world.loop.executor
     }
 
     private let keeper: StateKeeper

@@ -7,7 +7,7 @@ import Primitives
 package actor StateKeeper {
     private nonisolated let world: World
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
-        unsafe world.loop.asUnownedSerialExecutor()
+        world.loop.executor
     }
 
     package private(set) var record: DurableRecord

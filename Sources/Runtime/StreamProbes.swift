@@ -7,7 +7,7 @@ import Primitives
 actor StreamProbes {
     private nonisolated let world: World
     nonisolated var unownedExecutor: UnownedSerialExecutor {
-        unsafe world.loop.asUnownedSerialExecutor()
+        world.loop.executor
     }
 
     private var open: [UInt64: Probe] = [:]

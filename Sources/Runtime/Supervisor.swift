@@ -17,7 +17,7 @@ enum SupervisedServer: Sendable {
 package actor Supervisor {
     private nonisolated let world: World
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
-        unsafe world.loop.asUnownedSerialExecutor()
+        world.loop.executor
     }
 
     private let probes: StreamProbes

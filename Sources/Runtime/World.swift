@@ -83,7 +83,7 @@ package protocol ModelSource: AnyObject, Sendable {
     )
 }
 
-/// Hears what happens in an agent. Called on the loop.
+/// Hears what happens in an agent; called on the loop.
 package protocol CoreObserver: AnyObject, Sendable {
     func log(_ record: LogRecord)
     /// Something from outside was refused; the reason is short and stable.

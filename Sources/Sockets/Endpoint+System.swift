@@ -34,6 +34,9 @@ extension Endpoint {
     /// An IPv4 endpoint in the form that a socket bound to `::` takes (`::ffff:a.b.c.d`).
     var mappedToV6: Endpoint {
         guard case .v4(let bits) = address else { return self }
-        return Endpoint(address: .v6(IPv6Bits(high: 0, low: 0xFFFF << 32 | UInt64(bits))), port: port)
+        return Endpoint(
+            address: .v6(IPv6Bits(high: 0, low: 0xFFFF << 32 | UInt64(bits))),
+            port: port
+        )
     }
 }

@@ -1,8 +1,10 @@
 /// Cuts a stream into its header and its frames, whatever the pieces in which bytes arrive.
 package struct FrameReader: Sendable {
     private var buffer: [UInt8] = []
-    /// Where in the buffer unread bytes begin. Read ones are dropped now and then: dropping them
-    /// after each frame would move everything behind a small frame again and again.
+    /// Where in the buffer unread bytes begin.
+    ///
+    /// Read ones are dropped when more arrive: dropping them after each frame would move
+    /// everything behind a small frame again and again.
     private var start = 0
     private var failure: WireError?
     package private(set) var header: WireHeader?

@@ -1,5 +1,6 @@
 import Agent
 import ArgumentParser
+import FoundationEssentials
 import Primitives
 import Processes
 import Telemetry
@@ -89,6 +90,10 @@ struct AgentCommand: AsyncParsableCommand {
         logs.level = configuration.logLevel
         logs.file = LogFileConfiguration(directory: configuration.stateFolder + "/logs")
         logs.usesJournald = journald
+        // Under systemd standard error is the journal too: everything would stand there twice.
+        if journald, ProcessInfo.processInfo.environment["JOURNAL_STREAM"] != nil {
+            logs.terminal = .off
+        }
         let pipeline = try LogSetup.bootstrap(logs)
         defer { pipeline.close() }
         try await Signals.run {

@@ -50,8 +50,10 @@ final class DemoCluster: Sendable {
         let network = 0x7F64_0000 + number << 8
         agents = Self.names.enumerated().map { index, name in
             Member(
-                name: name, address: .v4(network + UInt32(index) + 1),
-                state: "\(folder)/\(name)")
+                name: name,
+                address: .v4(network + UInt32(index) + 1),
+                state: "\(folder)/\(name)"
+            )
         }
     }
 
@@ -73,14 +75,17 @@ final class DemoCluster: Sendable {
             // A new demo begins anew: an old state would remember what an old demo wanted.
             try? FileManager.default.removeItem(atPath: agent.state)
             try FileManager.default.createDirectory(
-                atPath: agent.state, withIntermediateDirectories: true)
+                atPath: agent.state,
+                withIntermediateDirectories: true
+            )
             let command = ChildCommand(
                 executable: CommandLine.executablePath,
                 arguments: [
                     "agent", "--open", "--name", agent.name, "--cluster", cluster,
                     "--bind", "\(agent.address)", "--state", agent.state, "--models", models,
                     "--engine", engine, "--seed", "\(agents[0].address)",
-                ] + memory)
+                ] + memory
+            )
             let process = ChildProcess.start(command) { [self] event in
                 if case .exited = event { ended.withLock { $0.append(agent.name) } }
             }
@@ -110,7 +115,10 @@ final class DemoCluster: Sendable {
     /// Prints what the agent logs, as it does, under its name.
     private func follow(_ agent: Member) {
         var tail = LogTail(
-            directory: agent.state + "/logs", minimumLevel: .info, lineCount: 1000)
+            directory: agent.state + "/logs",
+            minimumLevel: .info,
+            lineCount: 1000
+        )
         tail.pollInterval = .milliseconds(40)
         let task = Task { [tail] in
             _ = try? await tail.run(follows: true) { line in
@@ -150,7 +158,8 @@ final class DemoCluster: Sendable {
         while ContinuousClock.now < deadline {
             if let dead = ended.withLock({ $0.first }) {
                 throw CommandFailure(
-                    "the agent \(dead) ended; its log is in \(folder)/\(dead)/logs")
+                    "the agent \(dead) ended; its log is in \(folder)/\(dead)/logs"
+                )
             }
             let statuses = await statuses()
             if statuses.count == agents.count, let first = statuses.first, first.master != nil,
@@ -165,7 +174,8 @@ final class DemoCluster: Sendable {
         }
         throw CommandFailure(
             "the agents did not agree on a master within \(Self.formingLimit); "
-                + "their logs are in \(folder)")
+                + "their logs are in \(folder)"
+        )
     }
 
     private func statuses() async -> [ClusterStatus] {
@@ -173,7 +183,9 @@ final class DemoCluster: Sendable {
         for agent in agents {
             guard let response = try? await client(agent).get("/api/v1/cluster"),
                 let status = try? JSONDecoder().decode(
-                    ClusterStatus.self, from: Data(response.body))
+                    ClusterStatus.self,
+                    from: Data(response.body)
+                )
             else { continue }
             statuses.append(status)
         }
@@ -185,12 +197,16 @@ final class DemoCluster: Sendable {
         let request = LaunchRequest(model: model, context: nil)
         let client = client(agent)
         let response = try await client.post(
-            "/api/v1/launch", json: [UInt8](try JSONEncoder().encode(request)))
+            "/api/v1/launch",
+            json: [UInt8](try JSONEncoder().encode(request))
+        )
         guard response.status < 300 else { throw CommandFailure(response.text) }
         var shownProgress = -1
         for try await event in client.stream("/api/v1/events") where !event.data.isEmpty {
             let status = try JSONDecoder().decode(
-                ClusterStatus.self, from: Data(event.data.utf8))
+                ClusterStatus.self,
+                from: Data(event.data.utf8)
+            )
             guard let current = status.model, current.name == model else { continue }
             if let progress = current.progress.map({ Int($0 * 10) }), progress != shownProgress {
                 shownProgress = progress
@@ -226,11 +242,15 @@ final class DemoCluster: Sendable {
             var error: Failure?
         }
         let body = try JSONEncoder().encode(
-            Request(messages: [Message(role: "user", content: prompt)], max_tokens: tokens))
+            Request(messages: [Message(role: "user", content: prompt)], max_tokens: tokens)
+        )
         var answer = Answer()
         var first: ContinuousClock.Instant?
         let events = client(agent).stream(
-            "/v1/chat/completions", method: .post, body: [UInt8](body))
+            "/v1/chat/completions",
+            method: .post,
+            body: [UInt8](body)
+        )
         for try await event in events where event.data != "[DONE]" {
             let chunk = try JSONDecoder().decode(Chunk.self, from: Data(event.data.utf8))
             if let failure = chunk.error { throw CommandFailure(failure.message) }

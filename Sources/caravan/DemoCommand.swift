@@ -44,11 +44,13 @@ struct DemoCommand: AsyncParsableCommand {
         let engineFolder = try await DemoEngine.find(engine.map(Folders.absolute), in: folder)
         let file = try modelFile(in: folder)
         let cluster = DemoCluster(
-            folder: folder, engine: engineFolder,
+            folder: folder,
+            engine: engineFolder,
             models: String(file.prefix(upTo: file.lastIndex(of: "/") ?? file.startIndex)),
             // Equal parts for the tiny model, as in the reference; a model of one's own is split by
             // the memory that there is.
-            memory: model == nil ? ByteCount(1 << 30) : nil)
+            memory: model == nil ? ByteCount(1 << 30) : nil
+        )
         do {
             try await show(cluster, model: file)
         } catch {

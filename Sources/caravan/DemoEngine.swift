@@ -7,8 +7,10 @@ import Synchronization
 enum DemoEngine {
     static func locator(_ explicit: String?, installFolder: String) -> EngineLocator {
         EngineLocator(
-            explicitFolder: explicit, installFolder: installFolder,
-            environment: ProcessInfo.processInfo.environment)
+            explicitFolder: explicit,
+            installFolder: installFolder,
+            environment: ProcessInfo.processInfo.environment
+        )
     }
 
     /// The folder of an engine that is there, else of one installed into `folder`.

@@ -29,12 +29,16 @@ struct EngineInstallCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Keep the packages here, and take them from here the next time.",
-            valueName: "dir"))
+            valueName: "dir"
+        )
+    )
     var cache: String?
 
     func run() async throws {
         let engine = try await DemoEngine.install(
-            into: Folders.absolute(into), cache: cache.map(Folders.absolute))
+            into: Folders.absolute(into),
+            cache: cache.map(Folders.absolute)
+        )
         print("llama.cpp \(engine.facts.version) is in \(engine.folder)")
     }
 }
@@ -53,7 +57,8 @@ struct EngineCheckCommand: AsyncParsableCommand {
 
     func run() async throws {
         let check = await EngineCheck.run(
-            DemoEngine.locator(engine.map(Folders.absolute), installFolder: Folders.engine))
+            DemoEngine.locator(engine.map(Folders.absolute), installFolder: Folders.engine)
+        )
         if json {
             let values = check.rows.reduce(into: [String: String]()) {
                 $0[$1.label, default: ""] += ($0[$1.label] == nil ? "" : "; ") + $1.value

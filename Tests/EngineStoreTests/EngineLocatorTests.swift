@@ -1,3 +1,4 @@
+import LlamaRPC
 import LlamaEngine
 import Processes
 import Testing
@@ -49,7 +50,7 @@ import Testing
         try root.writeEngine(in: "home/llama.cpp/build/bin", rpcServerName: "rpc-server")
         let tree = try await locator(explicit: root.path + "/home/llama.cpp").locate()
         #expect(tree.programs.rpcServer.name == "rpc-server")
-        #expect(tree.facts.rpcVersion == RPCProtocolVersion(major: 3, minor: 6, patch: 0))
+        #expect(tree.facts.rpcVersion == RPCVersion(major: 3, minor: 6, patch: 0))
         #expect(tree.facts.features == [.rpc, .weightCache])
         let home = try await locator(environment: ["HOME": root.path + "/home"]).locate()
         #expect(home == tree)

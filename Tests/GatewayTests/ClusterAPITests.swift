@@ -3,7 +3,7 @@ import Gateway
 import NIOCore
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct ClusterAPITests {
     @Test func `the cluster is given as JSON that reads back`() async throws {
         let status = ClusterStatus.model("loading", "a/b")
@@ -69,15 +69,17 @@ struct ClusterAPITests {
 
     @Test func `stopping the gateway ends event streams`() async throws {
         var client: RawConnection?
+        var limits = GatewayLimits()
+        limits.shutdownTimeLimit = .minutes(10)
         let start = ContinuousClock.now
-        try await withGateway(FakeBackend()) { port in
+        try await withGateway(FakeBackend(), limits: limits) { port in
             let connection = try await RawConnection.connect(port: port)
             try await connection.send("GET /api/v1/events HTTP/1.1\r\nHost: a\r\n\r\n")
             await connection.read(until: "event: status")
             client = connection
         }
         #expect(await client?.readToEnd().hasSuffix("0\r\n\r\n") == true)
-        #expect(ContinuousClock.now - start < .seconds(1))
+        #expect(ContinuousClock.now - start < .seconds(60))
     }
 
     @Test func `the master launches and stops by itself`() async throws {

@@ -3,7 +3,7 @@ import Gateway
 import NIOCore
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct CompletionTests {
     private static let streamHead =
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -82,7 +82,8 @@ struct CompletionTests {
             let start = ContinuousClock.now
             if isReset { try await client.reset() } else { client.close() }
             await call.readToEnd()
-            #expect(ContinuousClock.now - start < .milliseconds(500))
+            // Otherwise it would last as long as the generation, which never ends here.
+            #expect(ContinuousClock.now - start < .seconds(20))
         }
     }
 
@@ -95,7 +96,8 @@ struct CompletionTests {
             let start = ContinuousClock.now
             client.close()
             await call.readToEnd()
-            #expect(ContinuousClock.now - start < .milliseconds(500))
+            // Otherwise it would last as long as the generation, which never ends here.
+            #expect(ContinuousClock.now - start < .seconds(20))
         }
     }
 

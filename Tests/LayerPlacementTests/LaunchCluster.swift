@@ -1,6 +1,7 @@
 import GGUF
 import Primitives
 import Testing
+import VirtualTime
 
 @testable import LayerPlacement
 

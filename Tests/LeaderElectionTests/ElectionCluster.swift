@@ -1,5 +1,6 @@
 import Primitives
 import Testing
+import VirtualTime
 
 @testable import LeaderElection
 

@@ -1,3 +1,4 @@
+import LlamaRPC
 import LlamaEngine
 import Primitives
 import Testing
@@ -56,7 +57,7 @@ enum HelpText {
         )
         #expect(facts.version == "0.7.0 (build 11669, commit Debian)")
         #expect(facts.buildNumber == 11669)
-        #expect(facts.rpcVersion == RPCProtocolVersion(major: 8, minor: 0, patch: 0))
+        #expect(facts.rpcVersion == RPCVersion(major: 8, minor: 0, patch: 0))
         #expect(
             facts.features == [
                 .rpc, .tensorSplit, .loadMode, .fit, .cacheRAM, .verbosityLevels, .jsonLogs,
@@ -77,7 +78,7 @@ enum HelpText {
         )
         #expect(facts.buildNumber == 6527)
         #expect(facts.features == [.rpc, .tensorSplit, .noMmap, .slotsFlag])
-        #expect(facts.rpcVersion == RPCProtocolVersion(major: 3, minor: 6, patch: 0))
+        #expect(facts.rpcVersion == RPCVersion(major: 3, minor: 6, patch: 0))
     }
 
     @Test func `an engine without RPC is refused with instructions to build it`() throws {

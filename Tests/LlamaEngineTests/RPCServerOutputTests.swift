@@ -1,3 +1,4 @@
+import LlamaRPC
 import LlamaEngine
 import Primitives
 import Testing
@@ -26,7 +27,7 @@ import Testing
             Client connection closed
             [~impl] closing socket 4
             """
-        let version = RPCProtocolVersion(major: 8, minor: 0, patch: 0)
+        let version = RPCVersion(major: 8, minor: 0, patch: 0)
         let expected: [RPCServerObservation] = [
             .starting(version),
             .endpoint("127.0.0.1:20101"),
@@ -47,7 +48,7 @@ import Testing
     }
 
     @Test func `the lines of the reference document are understood`() {
-        let version = RPCProtocolVersion(major: 3, minor: 6, patch: 0)
+        let version = RPCVersion(major: 3, minor: 6, patch: 0)
         #expect(RPCServerObservation(line: "Starting RPC server v3.6.0") == .starting(version))
         #expect(RPCServerObservation(line: "[hello] version: 3.6.0") == .greeted(version))
         let asked = "[get_alloc_size] device: 0, buffer: 0x0, data: 0x0"
@@ -73,10 +74,10 @@ import Testing
     }
 
     @Test func `a server is used by the same major version and at most the same minor one`() {
-        let own = RPCProtocolVersion(major: 8, minor: 1, patch: 0)
-        #expect(own.accepts(server: RPCProtocolVersion(major: 8, minor: 1, patch: 9)))
-        #expect(own.accepts(server: RPCProtocolVersion(major: 8, minor: 0, patch: 0)))
-        #expect(!own.accepts(server: RPCProtocolVersion(major: 8, minor: 2, patch: 0)))
-        #expect(!own.accepts(server: RPCProtocolVersion(major: 7, minor: 0, patch: 0)))
+        let own = RPCVersion(major: 8, minor: 1, patch: 0)
+        #expect(own.accepts(server: RPCVersion(major: 8, minor: 1, patch: 9)))
+        #expect(own.accepts(server: RPCVersion(major: 8, minor: 0, patch: 0)))
+        #expect(!own.accepts(server: RPCVersion(major: 8, minor: 2, patch: 0)))
+        #expect(!own.accepts(server: RPCVersion(major: 7, minor: 0, patch: 0)))
     }
 }

@@ -1,5 +1,5 @@
 /// The version of llama.cpp's RPC protocol that a server or a client speaks.
-package struct RPCProtocolVersion: Hashable, Sendable {
+package struct RPCVersion: Hashable, Sendable {
     package var major: UInt8
     package var minor: UInt8
     package var patch: UInt8
@@ -23,11 +23,11 @@ package struct RPCProtocolVersion: Hashable, Sendable {
     /// Whether llama-server of this version uses an RPC server of the other version.
     ///
     /// It refuses another major version and a minor version above its own (`ggml-rpc.cpp`).
-    package func accepts(server: RPCProtocolVersion) -> Bool {
+    package func accepts(server: RPCVersion) -> Bool {
         server.major == major && server.minor <= minor
     }
 }
 
-extension RPCProtocolVersion: CustomStringConvertible {
+extension RPCVersion: CustomStringConvertible {
     package var description: String { "\(major).\(minor).\(patch)" }
 }

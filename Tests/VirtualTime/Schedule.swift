@@ -1,13 +1,15 @@
-import Primitives
+package import Primitives
 
 /// What happens later, in the order of time; a binary heap.
-struct Schedule<Happening> {
+package struct Schedule<Happening> {
     private var heap: [(at: Instant, order: Int, what: Happening)] = []
     private var nextOrder = 0
 
-    var next: Instant? { heap.first?.at }
+    package init() {}
 
-    mutating func add(_ what: Happening, at moment: Instant) {
+    package var next: Instant? { heap.first?.at }
+
+    package mutating func add(_ what: Happening, at moment: Instant) {
         heap.append((moment, nextOrder, what))
         nextOrder += 1
         var child = heap.count - 1
@@ -17,7 +19,7 @@ struct Schedule<Happening> {
         }
     }
 
-    mutating func pop() -> (at: Instant, what: Happening)? {
+    package mutating func pop() -> (at: Instant, what: Happening)? {
         guard let first = heap.first else { return nil }
         let last = heap.removeLast()
         guard !heap.isEmpty else { return (first.at, first.what) }

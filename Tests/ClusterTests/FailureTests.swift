@@ -1,0 +1,90 @@
+import Gateway
+import Processes
+import Testing
+
+extension ClusterTests {
+    @Suite struct Failure {
+        @Test func `a worker's agent is killed: its rpc-server dies, the cluster answers again`()
+            async throws
+        {
+            try await withCluster { cluster in
+                let (master, workers) = try await cluster.form(3)
+                try await cluster.launch(through: master)
+                let servers = workers[0].rpcServers
+                #expect(servers.count == 1)
+                let killed = ContinuousClock.now
+                workers[0].kill()
+                try await cluster.gone(servers)
+                try await cluster.answers(master)
+                report("a chat works after a worker was killed", ContinuousClock.now - killed)
+                try await cluster.answers(workers[1])
+                let model = try await cluster.ready(master)
+                #expect(model.layers.map(\.name) == [workers[1].name])
+            }
+        }
+
+        @Test func `the master's agent is killed: another one takes over what was wanted`()
+            async throws
+        {
+            try await withCluster { cluster in
+                let (master, others) = try await cluster.form(3)
+                try await cluster.launch(through: master)
+                for agent in others { try await cluster.ready(agent) }
+                let servers = master.llamaServers
+                #expect(servers.count == 1)
+                let killed = ContinuousClock.now
+                master.kill()
+                try await cluster.gone(servers)
+                try await cluster.answers(others[0])
+                report("a chat works after the master was killed", ContinuousClock.now - killed)
+                try await cluster.answers(others[1])
+                let (newMaster, _) = try cluster.roles(try await others[0].status())
+                #expect(newMaster.name != master.name)
+                let model = try await cluster.ready(newMaster)
+                #expect(model.name == TestModels.tiny)
+            }
+        }
+
+        @Test func `of two devices the worker is killed: the master answers alone`()
+            async throws
+        {
+            try await withCluster { cluster in
+                let (master, workers) = try await cluster.form(2)
+                try await cluster.launch(through: workers[0])
+                let servers = workers[0].rpcServers
+                #expect(servers.count == 1)
+                let killed = ContinuousClock.now
+                workers[0].kill()
+                try await cluster.gone(servers)
+                try await cluster.answers(master)
+                report(
+                    "a chat works after the only worker was killed",
+                    ContinuousClock.now - killed
+                )
+                let model = try await cluster.ready(master)
+                #expect(model.layers.map(\.device) == ["CPU"])
+            }
+        }
+    }
+}
+
+extension TestCluster {
+    /// llama.cpp's programs never outlive their agent: they would hold its port and its memory.
+    func gone(_ programs: [ProcessTable.Entry]) async throws {
+        try await wait("\(programs) are gone", within: .seconds(2), every: .milliseconds(10)) {
+            !programs.contains { ProcessTable.isRunning($0.pid) }
+        }
+    }
+
+    /// Asks until a chat is answered, as a patient client does.
+    func answers(_ agent: TestAgent) async throws {
+        try await wait(
+            "\(agent.name) answers a chat",
+            within: Self.launchLimit,
+            every: .milliseconds(250)
+        ) {
+            let text = try await Asking.chat(agent.client)
+            return !text.isEmpty
+        }
+    }
+}

@@ -1,0 +1,114 @@
+import Foundation
+import Gateway
+import Primitives
+import Processes
+import Synchronization
+
+/// One agent of a test: a process of its own, on an address of its own.
+final class TestAgent: Sendable {
+    static let agentPort: UInt16 = 52414
+    static let httpPort: UInt16 = 52415
+    static let rpcPort: UInt16 = 60000
+    static let llamaPort: UInt16 = 8080
+
+    let name: String
+    let address: IPAddress
+    let folder: String
+    private let arguments: [String]
+    private let program = Mutex<RunningProgram?>(nil)
+
+    init(name: String, address: IPAddress, folder: String, arguments: [String]) {
+        self.name = name
+        self.address = address
+        self.folder = folder
+        self.arguments = arguments
+    }
+
+    // MARK: - Its process
+
+    func start() {
+        let running = RunningProgram(
+            ChildCommand(
+                executable: Built.caravan,
+                arguments: ["agent", "--open", "--name", name, "--bind", "\(address)"]
+                    + ["--state", folder] + arguments,
+                environment: ["CARAVAN_ENGINE": nil, "LLAMA_CACHE": nil]
+            )
+        )
+        program.withLock { $0 = running }
+    }
+
+    var running: RunningProgram? { program.withLock { $0 } }
+    var pid: Int32? { running?.pid }
+
+    /// As `kill -9`: without any chance to say goodbye.
+    func kill() { running?.signal(.kill) }
+
+    /// As Ctrl-C or a service manager do.
+    func terminate() { running?.signal(.terminate) }
+
+    /// llama.cpp's programs that this agent runs now.
+    var children: [ProcessTable.Entry] {
+        pid.map(ProcessTable.descendants) ?? []
+    }
+
+    var rpcServers: [ProcessTable.Entry] {
+        children.filter { $0.command.contains("ggml-rpc-server") }
+    }
+
+    var llamaServers: [ProcessTable.Entry] {
+        children.filter { $0.command.contains("llama-server") }
+    }
+
+    // MARK: - What it says
+
+    func endpoint(_ port: UInt16) -> Endpoint { Endpoint(address: address, port: port) }
+    var agentEndpoint: Endpoint { endpoint(Self.agentPort) }
+
+    var client: GatewayClient { GatewayClient(endpoint: endpoint(Self.httpPort)) }
+
+    /// llama-server on this device, as only its agent asks it.
+    var llama: GatewayClient { GatewayClient(endpoint: endpoint(Self.llamaPort)) }
+
+    func status() async throws -> ClusterStatus {
+        let response = try await client.get("/api/v1/cluster", timeLimit: .seconds(5))
+        guard response.status == 200 else { throw Problem("\(name) says \(response.text)") }
+        return try JSONDecoder().decode(ClusterStatus.self, from: Data(response.body))
+    }
+
+    /// A line of its log file.
+    struct LogLine: Decodable {
+        var id: String
+        var level: String
+        var message: String
+        /// Only the fields that are text.
+        var texts: [String: String]
+
+        private enum Key: CodingKey { case id, level, message, fields }
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: Key.self)
+            id = try container.decode(String.self, forKey: .id)
+            level = try container.decode(String.self, forKey: .level)
+            message = try container.decode(String.self, forKey: .message)
+            let fields = try container.decodeIfPresent([String: Field].self, forKey: .fields)
+            texts = (fields ?? [:]).compactMapValues(\.text)
+        }
+
+        private struct Field: Decodable {
+            var text: String?
+
+            init(from decoder: any Decoder) throws {
+                text = try? decoder.singleValueContainer().decode(String.self)
+            }
+        }
+    }
+
+    /// Its log file; lines that are no records are left out.
+    var log: [LogLine] {
+        let data = FileManager.default.contents(atPath: folder + "/logs/agent.jsonl") ?? Data()
+        return data.split(separator: UInt8(ascii: "\n")).compactMap { line in
+            try? JSONDecoder().decode(LogLine.self, from: line)
+        }
+    }
+}

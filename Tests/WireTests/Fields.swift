@@ -1,0 +1,357 @@
+import LayerPlacement
+import LeaderElection
+import Primitives
+import SWIM
+import Wire
+
+indirect enum JSONValue: Decodable, Sendable {
+    case object([String: JSONValue])
+    case array([JSONValue])
+    case text(String)
+    case integer(UInt64)
+    case flag(Bool)
+    case null
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if container.decodeNil() {
+            self = .null
+        } else if let flag = try? container.decode(Bool.self) {
+            self = .flag(flag)
+        } else if let integer = try? container.decode(UInt64.self) {
+            self = .integer(integer)
+        } else if let text = try? container.decode(String.self) {
+            self = .text(text)
+        } else if let array = try? container.decode([JSONValue].self) {
+            self = .array(array)
+        } else {
+            self = .object(try container.decode([String: JSONValue].self))
+        }
+    }
+}
+
+/// The decoded fields of a vector, by name; a missing one, or one of another type, is an error.
+struct Fields: Sendable {
+    private let values: [String: JSONValue]
+
+    init(_ value: JSONValue) throws {
+        guard case .object(let values) = value else { throw BadVector(reason: "no object") }
+        self.values = values
+    }
+
+    func integer<Value: FixedWidthInteger>(_ name: String) throws -> Value {
+        try Self.integer(value(name), name)
+    }
+
+    func optionalInteger<Value: FixedWidthInteger>(_ name: String) throws -> Value? {
+        if case .null = try value(name) { return nil }
+        return try integer(name)
+    }
+
+    func text(_ name: String) throws -> String {
+        guard case .text(let text) = try value(name) else { throw BadVector(reason: name) }
+        return text
+    }
+
+    func flag(_ name: String) throws -> Bool {
+        guard case .flag(let flag) = try value(name) else { throw BadVector(reason: name) }
+        return flag
+    }
+
+    /// 64 bits as 16 hexadecimal digits.
+    func tag(_ name: String) throws -> UInt64 {
+        try Self.tag(value(name))
+    }
+
+    func tags(_ name: String) throws -> [UInt64] {
+        try array(name).map(Self.tag)
+    }
+
+    func node(_ name: String) throws -> NodeID {
+        guard let node = NodeID(try text(name)) else { throw BadVector(reason: name) }
+        return node
+    }
+
+    func endpoint(_ name: String) throws -> Endpoint {
+        guard let endpoint = Endpoint(try text(name)) else { throw BadVector(reason: name) }
+        return endpoint
+    }
+
+    func integers<Value: FixedWidthInteger>(_ name: String) throws -> [Value] {
+        try array(name).map { try Self.integer($0, name) }
+    }
+
+    func object(_ name: String) throws -> Fields {
+        try Fields(value(name))
+    }
+
+    func optionalObject(_ name: String) throws -> Fields? {
+        if case .null = try value(name) { return nil }
+        return try object(name)
+    }
+
+    func objects(_ name: String) throws -> [Fields] {
+        try array(name).map(Fields.init)
+    }
+
+    private func array(_ name: String) throws -> [JSONValue] {
+        guard case .array(let values) = try value(name) else { throw BadVector(reason: name) }
+        return values
+    }
+
+    private func value(_ name: String) throws -> JSONValue {
+        guard let value = values[name] else { throw BadVector(reason: "no \(name)") }
+        return value
+    }
+
+    private static func integer<Value: FixedWidthInteger>(
+        _ value: JSONValue,
+        _ name: String
+    ) throws -> Value {
+        guard case .integer(let integer) = value, let exact = Value(exactly: integer) else {
+            throw BadVector(reason: name)
+        }
+        return exact
+    }
+
+    private static func tag(_ value: JSONValue) throws -> UInt64 {
+        guard case .text(let digits) = value, digits.utf8.count == 16,
+            let tag = UInt64(digits, radix: 16)
+        else { throw BadVector(reason: "no tag: \(value)") }
+        return tag
+    }
+}
+
+extension WireHeader {
+    init(_ fields: Fields) throws {
+        self.init(cluster: try fields.tag("cluster"), sender: try fields.node("sender"))
+    }
+}
+
+extension Ballot {
+    init(_ fields: Fields) throws {
+        self.init(term: try fields.integer("term"), node: try fields.node("node"))
+    }
+}
+
+extension Message {
+    init(_ fields: Fields) throws {
+        let kind = try fields.text("kind")
+        if let message = try GossipMessage(kind, fields) {
+            self = .gossip(message)
+        } else if let message = try ElectionMessage(kind, fields) {
+            self = .election(message)
+        } else if let message = try PlacementMessage(kind, fields) {
+            self = .placement(message)
+        } else if kind == "beacon" {
+            self = .beacon(try fields.endpoint("endpoint"))
+        } else {
+            throw BadVector(reason: "no such kind: \(kind)")
+        }
+    }
+}
+
+extension GossipMessage {
+    fileprivate init?(_ kind: String, _ fields: Fields) throws {
+        switch kind {
+        case "ping":
+            self = .ping(number: try fields.integer("number"), target: try fields.node("target"))
+        case "ack": self = .ack(number: try fields.integer("number"))
+        case "pingRequest":
+            self = .pingRequest(
+                number: try fields.integer("number"),
+                target: try fields.node("target"),
+                endpoint: try fields.endpoint("endpoint")
+            )
+        case "nack": self = .nack(number: try fields.integer("number"))
+        case "update": self = .update(try MemberUpdate(fields.object("update")))
+        default: return nil
+        }
+    }
+}
+
+extension MemberUpdate {
+    init(_ fields: Fields) throws {
+        let belief: Belief
+        switch try fields.text("state") {
+        case "alive":
+            belief = .alive(
+                endpoint: try fields.endpoint("endpoint"),
+                factsVersion: try fields.integer("factsVersion"),
+                facts: try DeviceFacts(fields.object("facts"))
+            )
+        case "suspect": belief = .suspect(accuser: try fields.node("accuser"))
+        case "dead": belief = .dead(accuser: try fields.node("accuser"))
+        case "left": belief = .left
+        case let state: throw BadVector(reason: "no such state: \(state)")
+        }
+        self.init(
+            id: try fields.node("id"),
+            incarnation: try fields.integer("incarnation"),
+            belief: belief
+        )
+    }
+}
+
+extension DeviceFacts {
+    fileprivate init(_ fields: Fields) throws {
+        self.init(
+            name: try fields.text("name"),
+            memoryTotal: ByteCount(try fields.integer("memoryTotal")),
+            memoryAvailable: ByteCount(try fields.integer("memoryAvailable")),
+            httpPort: try fields.integer("httpPort"),
+            rpcPort: try fields.integer("rpcPort"),
+            engine: try fields.text("engine"),
+            models: try fields.tags("models")
+        )
+    }
+}
+
+extension ElectionMessage {
+    fileprivate init?(_ kind: String, _ fields: Fields) throws {
+        switch kind {
+        case "preVoteRequest": self = .preVoteRequest(try Ballot(fields.object("ballot")))
+        case "preVoteReply": self = .preVoteReply(try VoteReply(fields))
+        case "voteRequest": self = .voteRequest(try Ballot(fields.object("ballot")))
+        case "voteReply": self = .voteReply(try VoteReply(fields))
+        case "heartbeat":
+            self = .heartbeat(
+                Heartbeat(
+                    ballot: try Ballot(fields.object("ballot")),
+                    sequence: try fields.integer("sequence"),
+                    weight: MasterWeight(
+                        isServing: try fields.flag("serving"),
+                        followerCount: try fields.integer("followers")
+                    )
+                )
+            )
+        case "heartbeatReply":
+            self = .heartbeatReply(
+                HeartbeatReply(
+                    ballot: try Ballot(fields.object("ballot")),
+                    sequence: try fields.integer("sequence"),
+                    isObeyed: try fields.flag("obeyed"),
+                    term: try fields.integer("term")
+                )
+            )
+        case "resign": self = .resign(try Ballot(fields.object("ballot")))
+        default: return nil
+        }
+    }
+}
+
+extension ElectionMessage.VoteReply {
+    fileprivate init(_ fields: Fields) throws {
+        self.init(
+            ballot: try Ballot(fields.object("ballot")),
+            isGranted: try fields.flag("granted"),
+            term: try fields.integer("term")
+        )
+    }
+}
+
+extension PlacementMessage {
+    fileprivate init?(_ kind: String, _ fields: Fields) throws {
+        switch kind {
+        case "workerOrder":
+            self = .order(
+                WorkerOrder(
+                    ballot: try Ballot(fields.object("ballot")),
+                    session: try SessionID(fields.object("session")),
+                    serves: try fields.flag("serves")
+                )
+            )
+        case "workerReport":
+            self = .report(
+                WorkerReport(
+                    session: try SessionID(fields.object("session")),
+                    state: try named(fields.text("state")),
+                    instance: try fields.integer("instance"),
+                    endpoint: try fields.endpoint("endpoint"),
+                    detail: try fields.text("detail")
+                )
+            )
+        case "wanted":
+            self = .wanted(
+                WantedState(
+                    ballot: try fields.optionalObject("ballot").map(Ballot.init),
+                    version: try fields.integer("version"),
+                    model: try fields.optionalObject("model").map(WantedModel.init)
+                )
+            )
+        case "progress": self = .progress(try LaunchReport(fields))
+        default: return nil
+        }
+    }
+}
+
+extension SessionID {
+    fileprivate init(_ fields: Fields) throws {
+        self.init(
+            ballot: try Ballot(fields.object("ballot")),
+            number: try fields.integer("number")
+        )
+    }
+}
+
+extension WantedModel {
+    fileprivate init(_ fields: Fields) throws {
+        self.init(name: try fields.text("name"), context: try fields.integer("context"))
+    }
+}
+
+extension LaunchReport {
+    fileprivate init(_ fields: Fields) throws {
+        self.init(
+            ballot: try Ballot(fields.object("ballot")),
+            number: try fields.integer("number"),
+            model: try WantedModel(fields.object("model")),
+            phase: try named(fields.text("phase")),
+            progress: try fields.optionalInteger("progress"),
+            message: try fields.text("message"),
+            split: try fields.integers("split"),
+            shares: try fields.objects("shares").map(DeviceShare.init)
+        )
+    }
+}
+
+extension DeviceShare {
+    fileprivate init(_ fields: Fields) throws {
+        self.init(
+            node: try fields.node("node"),
+            device: try fields.optionalInteger("device"),
+            first: try fields.integer("first"),
+            end: try fields.integer("end"),
+            modelBytes: try fields.optionalInteger("modelBytes").map(ByteCount.init(_:))
+        )
+    }
+}
+
+extension Frame {
+    init(_ fields: Fields) throws {
+        switch try fields.text("kind") {
+        case "syncRequest":
+            self = .syncRequest(try fields.objects("updates").map(MemberUpdate.init))
+        case "syncReply": self = .syncReply(try fields.objects("updates").map(MemberUpdate.init))
+        case "ping":
+            self = .ping(number: try fields.integer("number"), target: try fields.node("target"))
+        case "ack": self = .ack(number: try fields.integer("number"))
+        case "openService":
+            self = .openService(
+                try named(fields.text("service")),
+                ballot: try fields.optionalObject("ballot").map(Ballot.init)
+            )
+        case "serviceOpened": self = .serviceOpened
+        case "serviceRefused": self = .serviceRefused(reason: try fields.text("reason"))
+        case let kind: throw BadVector(reason: "no such kind: \(kind)")
+        }
+    }
+}
+
+/// The case of an enumeration by its name.
+private func named<Value: CaseIterable>(_ name: String) throws -> Value {
+    guard let value = Value.allCases.first(where: { "\($0)" == name }) else {
+        throw BadVector(reason: "no such value: \(name)")
+    }
+    return value
+}
