@@ -76,9 +76,8 @@ struct LivenessOracle {
     private func problem(in simulation: Simulation) -> (invariant: String, detail: String)? {
         let running = simulation.hosts.filter { $0.core != nil && !$0.isStalled }
         let judged = running.filter { liveness.core?.contains($0.index) ?? true }
-        for side in Self.sides(of: judged, simulation) {
-            // Where not everybody reaches everybody, no single master can be demanded.
-            guard Self.isClique(side, simulation) else { continue }
+        // Where not everybody reaches everybody, no single master can be demanded.
+        for side in Self.sides(of: judged, simulation) where Self.isClique(side, simulation) {
             if let problem = problem(of: side, simulation) { return problem }
         }
         return nil

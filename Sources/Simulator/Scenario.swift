@@ -68,7 +68,7 @@ package struct Liveness: Equatable, Sendable {
 
     package var at: Duration
     package var within: Duration = defaultWithin
-    /// The nodes of which it is demanded; the others may stay faulty for ever. Nil for all.
+    /// The nodes of which it is demanded while the others may stay faulty for ever; nil for all.
     package var core: [Int]?
 }
 
@@ -141,7 +141,7 @@ package struct Swarm: Equatable, Sendable {
         case partition, oneWay, bridge, crash, power, stall, loss, rpcServer
     }
 
-    /// In the order of `Kind.allCases`.
+    /// How many faults of a kind there are a second, at least and at most; in `Kind`'s order.
     package var rates: [(kind: Kind, range: ClosedRange<Double>)]
     /// How long a fault lasts.
     package var lasts: ClosedRange<Duration> = .seconds(1) ... .seconds(20)

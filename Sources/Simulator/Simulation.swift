@@ -205,7 +205,7 @@ package final class Simulation: @unchecked Sendable {
 
 /// What did not hold.
 package struct Violation: Equatable, Sendable, CustomStringConvertible {
-    /// The name in Simulations/README.md: `S1`, `L2`, `escapedJob`, …
+    /// Which property, by the name that Simulations/README.md gives it (`S1`, `L2`, `launch`).
     package var invariant: String
     package var detail: String
     package var at: Duration

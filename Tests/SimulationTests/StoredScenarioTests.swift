@@ -5,7 +5,8 @@ import Testing
 struct StoredScenarioTests {
     /// Thousands of seeds are for `caravan simulate sweep`; this says that each can be run at all.
     static let names: [String] = {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: simulationsFolder.path())) ?? []
+        let folder = simulationsFolder.path()
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
         return names.filter { $0.hasSuffix(".sim.json") }
             .map { String($0.dropLast(".sim.json".count)) }.sorted()
     }()
