@@ -113,7 +113,7 @@ final class SimulatedLlamaServer: SimulatedProcess, @unchecked Sendable {
         case .send(let request): workers[index].stream?.send(request)
         case .needsMore: break
         case .done(let answer):
-            guard SimulatedRPCServer.version.accepts(worker: answer.version) else {
+            guard SimulatedRPCServer.version.accepts(server: answer.version) else {
                 abort("655: RPC handshake failed for \(workers[index].endpoint)")
                 return
             }
