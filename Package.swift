@@ -88,6 +88,16 @@ let package = Package(
             ]
         ),
 
+        // The simulated world.
+        .target(name: "CSimulation"),
+        module(
+            "Simulator",
+            [
+                "CSimulation", "EventLoop", "GGUF", "LayerPlacement", "LeaderElection",
+                "LlamaRPC", "Primitives", "Runtime", "SWIM", "Supervision", "Wire",
+            ]
+        ),
+
         // The real world.
         .target(name: "CPosix"),
         module("Sockets", ["CPosix", "EventLoop", "Primitives"]),
@@ -139,7 +149,7 @@ let package = Package(
             name: "caravan",
             dependencies: [
                 "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "Primitives",
-                "Processes", "Telemetry", product("SystemPackage", "swift-system"),
+                "Processes", "Simulator", "Telemetry", product("SystemPackage", "swift-system"),
                 product("ArgumentParser", "swift-argument-parser"),
             ],
             swiftSettings: settings

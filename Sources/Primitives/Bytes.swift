@@ -1,8 +1,12 @@
 /// The one way in which reading bytes of a fixed layout fails before their meaning is looked at.
+@usableFromInline
 package struct TruncatedBytes: Error, Equatable {
+    @usableFromInline
     package let needed: Int
+    @usableFromInline
     package let available: Int
 
+    @inlinable
     package init(needed: Int, available: Int) {
         self.needed = needed
         self.available = available
@@ -11,6 +15,7 @@ package struct TruncatedBytes: Error, Equatable {
 
 extension Span<UInt8> {
     /// Reads a big-endian (network order) integer and moves `offset` past it.
+    @inlinable
     package func readBigEndian<Value: FixedWidthInteger & UnsignedInteger>(
         _: Value.Type = Value.self,
         at offset: inout Int
@@ -26,6 +31,7 @@ extension Span<UInt8> {
     }
 
     /// Reads a little-endian integer (GGUF, llama.cpp's RPC) and moves `offset` past it.
+    @inlinable
     package func readLittleEndian<Value: FixedWidthInteger & UnsignedInteger>(
         _: Value.Type = Value.self,
         at offset: inout Int
@@ -41,6 +47,7 @@ extension Span<UInt8> {
     }
 
     /// Reads `count` bytes and moves `offset` past them.
+    @inlinable
     package func readBytes(
         _ count: Int,
         at offset: inout Int
@@ -51,7 +58,8 @@ extension Span<UInt8> {
         return [UInt8](copying: extracting(start..<start + count))
     }
 
-    private func require(_ size: Int, at offset: Int) throws(TruncatedBytes) {
+    @usableFromInline
+    func require(_ size: Int, at offset: Int) throws(TruncatedBytes) {
         guard size >= 0, size <= count - offset else {
             throw TruncatedBytes(needed: size, available: count - offset)
         }
@@ -60,6 +68,7 @@ extension Span<UInt8> {
 
 extension [UInt8] {
     /// A copy of the span.
+    @inlinable
     package init(copying span: Span<UInt8>) {
         self.init()
         reserveCapacity(span.count)
@@ -67,6 +76,7 @@ extension [UInt8] {
     }
 
     /// Appends an integer in big-endian (network) order.
+    @inlinable
     package mutating func append(bigEndian value: some FixedWidthInteger & UnsignedInteger) {
         for shift in stride(from: value.bitWidth - 8, through: 0, by: -8) {
             append(UInt8(truncatingIfNeeded: value >> shift))
@@ -74,6 +84,7 @@ extension [UInt8] {
     }
 
     /// Appends an integer in little-endian order.
+    @inlinable
     package mutating func append(littleEndian value: some FixedWidthInteger & UnsignedInteger) {
         for shift in stride(from: 0, to: value.bitWidth, by: 8) {
             append(UInt8(truncatingIfNeeded: value >> shift))

@@ -69,11 +69,11 @@ package final class AgentCore: Sendable {
                 Membership.Peers(election: election, placement: placement, services: self)
             )
         }
-        election.assumeIsolated {
-            $0.introduce(placement)
-            $0.wants(wanted)
-        }
+        election.assumeIsolated { $0.introduce(placement) }
         supervisor.assumeIsolated { $0.introduce(placement) }
+        // A device that stays alone hears of no change, and must know that it is there itself.
+        membership.assumeIsolated { $0.viewChanged() }
+        election.assumeIsolated { $0.wants(wanted) }
         election.assumeIsolated { $0.handle(.start) }
         membership.assumeIsolated { $0.handle(.start(seeds: seeds)) }
         for peer in remembered {
@@ -102,6 +102,13 @@ package final class AgentCore: Sendable {
         election.assumeIsolated { $0.handle(.resign) }
         membership.assumeIsolated { $0.handle(.leave) }
         supervisor.assumeIsolated { $0.stopAll(completion: stopped) }
+    }
+
+    /// Lets the actors go of each other, which hold each other in a ring; nothing works after it.
+    package func dismantle() {
+        membership.assumeIsolated { $0.introduce(nil) }
+        election.assumeIsolated { $0.introduce(nil) }
+        supervisor.assumeIsolated { $0.introduce(nil) }
     }
 
     /// Makes the cluster want a model, or none; false if this member is not master.

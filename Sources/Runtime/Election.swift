@@ -33,7 +33,7 @@ package actor Election {
         timers = LoopTimers(loop: world.loop)
     }
 
-    func introduce(_ placement: Placement) {
+    func introduce(_ placement: Placement?) {
         self.placement = placement
     }
 

@@ -93,7 +93,10 @@ extension Membership {
         switch open.purpose {
         case .inbound: break
         case .sync:
-            open.connection?.send(header + Frame.syncRequest(machine.fullState).encoded)
+            whenDurable { [self] in
+                guard let connection = streams[stream]?.connection else { return }
+                connection.send(header + Frame.syncRequest(machine.fullState).encoded)
+            }
         case .ping(let number, let target):
             open.connection?.send(header + Frame.ping(number: number, target: target).encoded)
         }
@@ -119,8 +122,10 @@ extension Membership {
         switch (open.purpose, frame) {
         case (.inbound, .syncRequest(let updates)):
             handle(.synced(updates))
-            connection.send(header + Frame.syncReply(machine.fullState).encoded)
-            end(stream)
+            whenDurable { [self] in
+                connection.send(header + Frame.syncReply(machine.fullState).encoded)
+                end(stream)
+            }
         case (.inbound, .ping(let number, let target)):
             if target == machine.own.id {
                 connection.send(header + Frame.ack(number: number).encoded)

@@ -17,6 +17,8 @@ package actor Membership {
     var machine: SWIMMachine
     private var timers: LoopTimers<SWIMTimer>
     private var barrier = WriteBarrier<SWIMEffect>()
+    /// What streams are to tell once it is on disk.
+    private var waiting: [() -> Void] = []
     private var sendBuffer: [UInt8] = []
     private var peers: Peers?
     var streams: [UInt64: OpenStream] = [:]
@@ -38,7 +40,7 @@ package actor Membership {
         sendBuffer.reserveCapacity(Datagram.byteLimit)
     }
 
-    func introduce(_ peers: Peers) {
+    func introduce(_ peers: Peers?) {
         self.peers = peers
         // An agent that stays alone hears no news of members, and still has to elect itself.
         viewChanged()
@@ -94,6 +96,18 @@ package actor Membership {
 
     private func persisted() {
         perform(barrier.open())
+        guard !barrier.isClosed else { return }
+        let actions = waiting
+        waiting = []
+        for action in actions { action() }
+    }
+
+    /// Does something as soon as everything that this agent believes of itself is on disk.
+    ///
+    /// Streams do not pass the effects' barrier, and would tell others of an incarnation that a
+    /// power cut could still take back.
+    func whenDurable(_ action: @escaping () -> Void) {
+        if barrier.isClosed { waiting.append(action) } else { action() }
     }
 
     private func fired(_ timer: SWIMTimer) {
@@ -117,7 +131,7 @@ package actor Membership {
     }
 
     /// Passes the present members on to whoever decides by them.
-    private func viewChanged() {
+    func viewChanged() {
         let view = machine.view
         peers?.election.assumeIsolated { $0.membersChanged(view) }
         peers?.placement.assumeIsolated { $0.membersChanged(view) }

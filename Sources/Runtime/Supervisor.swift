@@ -88,7 +88,7 @@ package actor Supervisor {
         )
     }
 
-    func introduce(_ placement: Placement) {
+    func introduce(_ placement: Placement?) {
         self.placement = placement
     }
 

@@ -19,6 +19,8 @@ package struct SWIMConfiguration: Sendable, Equatable {
     package var suspicionConfirmations = 3
     /// How often two members compare everything they know.
     package var syncInterval: Duration = .seconds(30)
+    /// When a member does so for the first time.
+    package var firstSyncDelay: Duration = .seconds(5)
     /// How often a dead member is told that it is dead, so that sides that were apart meet again.
     package var reconnectInterval: Duration = .seconds(10)
     /// How long a dead or left member is remembered, so that old gossip cannot revive it.

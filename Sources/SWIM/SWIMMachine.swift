@@ -126,7 +126,8 @@ package struct SWIMMachine: Sendable {
         // A random first delay keeps agents that start together from probing in step.
         let firstProbe = configuration.period.scaled(by: generator.fraction())
         effects.append(.setTimer(.period, after: firstProbe))
-        effects.append(.setTimer(.sync, after: jittered(configuration.syncInterval)))
+        // Sooner than later ones: where many join at once, gossip leaves gaps.
+        effects.append(.setTimer(.sync, after: jittered(configuration.firstSyncDelay)))
         effects.append(.setTimer(.reconnect, after: jittered(configuration.reconnectInterval)))
         self.seeds = Array(seeds.filter { $0 != own.endpoint }.prefix(Self.seedLimit))
         askSeeds(&effects)

@@ -1,0 +1,124 @@
+import Primitives
+
+/// What is to happen, soonest first.
+///
+/// Events of one node at one moment keep their order; which of several nodes comes first at the
+/// same moment is drawn from the seed, since nothing in the real world decides it either.
+struct EventQueue {
+    /// Something that will happen, and what made it happen.
+    struct Entry {
+        var time: Int64
+        var event: SimulatedEvent
+        /// The number of the event during which this one was scheduled.
+        var cause: UInt64
+    }
+
+    private struct Key {
+        let time: Int64
+        let rank: UInt64
+        let slot: Int
+
+        func isBefore(_ other: Key) -> Bool {
+            time != other.time ? time < other.time : rank < other.rank
+        }
+    }
+
+    private var heap: [Key] = []
+    // Apart from the keys, so that moving those costs no reference counting.
+    private var entries: [Entry?] = []
+    private var freeSlots: [Int] = []
+    private var sequence: UInt32 = 0
+    private let ties: SeededGenerator
+
+    init(ties: SeededGenerator) {
+        self.ties = ties
+    }
+
+    var count: Int { heap.count }
+
+    var nextTime: Int64? { heap.first?.time }
+
+    mutating func push(_ entry: Entry, node: Int) {
+        var tie = ties.derived(UInt64(bitPattern: entry.time) &* 1024 &+ UInt64(node + 1))
+        sequence &+= 1
+        let rank = tie.next() & 0xFFFF_FFFF_0000_0000 | UInt64(sequence)
+        let slot: Int
+        if let free = freeSlots.popLast() {
+            slot = free
+            entries[slot] = entry
+        } else {
+            slot = entries.count
+            entries.append(entry)
+        }
+        heap.append(Key(time: entry.time, rank: rank, slot: slot))
+        siftUp(from: heap.count - 1)
+    }
+
+    mutating func pop() -> Entry? {
+        guard let first = heap.first else { return nil }
+        let last = heap.removeLast()
+        if !heap.isEmpty {
+            heap[0] = last
+            siftDown()
+        }
+        defer {
+            entries[first.slot] = nil
+            freeSlots.append(first.slot)
+        }
+        return entries[first.slot]
+    }
+
+    mutating func removeAll() {
+        heap = []
+        entries = []
+        freeSlots = []
+    }
+
+    private mutating func siftUp(from start: Int) {
+        var child = start
+        let key = heap[child]
+        while child > 0 {
+            let parent = (child - 1) / 2
+            guard key.isBefore(heap[parent]) else { break }
+            heap[child] = heap[parent]
+            child = parent
+        }
+        heap[child] = key
+    }
+
+    private mutating func siftDown() {
+        var parent = 0
+        let key = heap[0]
+        while true {
+            var child = 2 * parent + 1
+            guard child < heap.count else { break }
+            if child + 1 < heap.count, heap[child + 1].isBefore(heap[child]) { child += 1 }
+            guard heap[child].isBefore(key) else { break }
+            heap[parent] = heap[child]
+            parent = child
+        }
+        heap[parent] = key
+    }
+}
+
+/// Something that happens at a moment of virtual time.
+enum SimulatedEvent {
+    /// A timer that an agent set.
+    case timer(SimulatedLoop, slot: Int, ticket: UInt64)
+    /// Something that an agent's loop is to do.
+    case action(SimulatedLoop, () -> Void)
+    /// A job of the Swift runtime for an agent's loop.
+    case job(SimulatedLoop, UnownedJob)
+    /// A datagram reaches a node.
+    case datagram(Packet)
+    /// Something outside all agents: a fault, a process, a part of the network.
+    case outside(() -> Void)
+}
+
+/// A datagram under way; nodes are numbered from 0.
+struct Packet {
+    var from: Int
+    var to: Int
+    var source: Endpoint
+    var bytes: [UInt8]
+}

@@ -1,0 +1,171 @@
+import LayerPlacement
+import LeaderElection
+import Primitives
+import Runtime
+import SWIM
+import Wire
+
+/// What must hold after every event (election.md, S1–S4).
+///
+/// It looks at what leaves a node and at what its actors do, never at what the machines remember
+/// but have not stored yet: only what others can see can do harm.
+struct SafetyOracle {
+    private struct Life: Equatable {
+        let host: Int
+        let life: Int
+    }
+
+    private struct Vote {
+        let term: UInt64
+        let candidate: NodeID
+    }
+
+    // Looked up by key only: a dictionary's order would differ from process to process.
+    private var masters: [Ballot: Life] = [:]
+    private var votes: [NodeID: Vote] = [:]
+    private var obeyed: [NodeID: Ballot] = [:]
+    private var answered: [NodeID: Ballot] = [:]
+    private var incarnations: [NodeID: UInt64] = [:]
+    private var seenByOthers: [NodeID: UInt64] = [:]
+
+    /// A life begins with what an earlier one has stored.
+    mutating func begins(_ id: NodeID, _ record: DurableRecord, _ simulation: Simulation) {
+        if let seen = seenByOthers[id], record.incarnation + 1 <= seen {
+            simulation.report(
+                "S4",
+                "\(simulation.name(of: id)) begins again with incarnation "
+                    + "\(record.incarnation + 1), and others have seen \(seen)"
+            )
+        }
+        incarnations[id] = record.incarnation + 1
+    }
+
+    // MARK: - What a node's actors do
+
+    mutating func check(_ host: SimulatedHost, _ simulation: Simulation) {
+        guard let loop = host.loop, let core = host.core else { return }
+        var found: CoreSnapshot?
+        loop.run { found = core.snapshot() }
+        guard let snapshot = found else { return }
+        checkIncarnations(snapshot, host, simulation)
+        guard let ballot = snapshot.master else { return }
+        if let before = obeyed[host.identity], ballot < before {
+            simulation.report("S2", "\(host.name) obeys \(ballot) after \(before)")
+        }
+        obeyed[host.identity] = max(ballot, obeyed[host.identity] ?? ballot)
+        guard ballot.node == host.identity else { return }
+        let life = Life(host: host.index, life: host.life)
+        if let other = masters[ballot], other != life {
+            simulation.report(
+                "S1",
+                "\(ballot) has two masters: \(Scenario.name(of: other.host)) and \(host.name)"
+            )
+        }
+        masters[ballot] = life
+    }
+
+    private mutating func checkIncarnations(
+        _ snapshot: CoreSnapshot,
+        _ host: SimulatedHost,
+        _ simulation: Simulation
+    ) {
+        for member in snapshot.view {
+            let owned = incarnations[member.id] ?? 0
+            if member.id == host.identity {
+                if member.incarnation < owned {
+                    simulation.report(
+                        "S4",
+                        "\(host.name) went back from incarnation \(owned) to "
+                            + "\(member.incarnation)"
+                    )
+                }
+                incarnations[member.id] = member.incarnation
+            } else {
+                if member.incarnation > owned {
+                    simulation.report(
+                        "S4",
+                        "\(host.name) believes incarnation \(member.incarnation) of "
+                            + "\(simulation.name(of: member.id)), which is at \(owned)"
+                    )
+                }
+                seenByOthers[member.id] = max(member.incarnation, seenByOthers[member.id] ?? 0)
+            }
+        }
+    }
+
+    // MARK: - What a node says
+
+    /// Looks into a datagram that leaves a node.
+    mutating func sees(_ bytes: Span<UInt8>, from host: SimulatedHost, _ simulation: Simulation) {
+        // Election messages travel alone; the others need not be decoded here.
+        let kindOffset = WireHeader.byteCount + 2
+        guard bytes.count > kindOffset, 16...22 ~= bytes[kindOffset] else { return }
+        let cluster = WireHeader.tag(ofCluster: SimulatedHost.cluster)
+        guard let datagram = try? Datagram(decoding: bytes, cluster: cluster) else { return }
+        for case .election(let message) in datagram.messages {
+            switch message {
+            case .voteRequest(let ballot): vote(for: ballot, by: host, simulation)
+            case .voteReply(let reply) where reply.isGranted:
+                vote(for: reply.ballot, by: host, simulation)
+            case .heartbeatReply(let reply) where reply.isObeyed:
+                if let before = answered[host.identity], reply.ballot < before {
+                    simulation.report(
+                        "S2",
+                        "\(host.name) answers \(reply.ballot) after \(before)"
+                    )
+                }
+                answered[host.identity] = reply.ballot
+            case .preVoteRequest, .preVoteReply, .voteReply, .heartbeat, .heartbeatReply,
+                .resign:
+                break
+            }
+        }
+    }
+
+    private mutating func vote(
+        for ballot: Ballot,
+        by host: SimulatedHost,
+        _ simulation: Simulation
+    ) {
+        if let before = votes[host.identity] {
+            if before.term == ballot.term, before.candidate != ballot.node {
+                simulation.report(
+                    "S1",
+                    "\(host.name) votes twice in term \(ballot.term): for "
+                        + "\(simulation.name(of: before.candidate)) and "
+                        + "\(simulation.name(of: ballot.node))"
+                )
+            }
+            guard ballot.term > before.term else { return }
+        }
+        votes[host.identity] = Vote(term: ballot.term, candidate: ballot.node)
+    }
+
+    // MARK: - Who uses a worker
+
+    /// A llama-server got through to an RPC server: both must belong to the same master, or two
+    /// masters use one worker.
+    func uses(
+        _ server: SimulatedLlamaServer,
+        workerAt endpoint: Endpoint,
+        _ simulation: Simulation
+    ) {
+        guard let host = simulation.host(at: endpoint.address),
+            let worker = host.rpcServer, let own = worker.session, let user = server.session,
+            user.ballot.node != own.ballot.node
+        else { return }
+        simulation.report(
+            "S3",
+            "the rpc-server of \(host.name) works for \(own.ballot), and the llama-server of "
+                + "\(user.ballot) uses it"
+        )
+    }
+}
+
+extension SimulatedHost {
+    /// The RPC server that listens now.
+    fileprivate var rpcServer: SimulatedRPCServer? {
+        guard case .process(let process) = listeners[Self.rpcPort]?.owner else { return nil }
+        return process as? SimulatedRPCServer
+    }
+}

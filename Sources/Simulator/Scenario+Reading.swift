@@ -1,0 +1,265 @@
+import LayerPlacement
+import Primitives
+
+extension Scenario {
+    /// Reads a scenario file; the first thing that is wrong with it is the error.
+    package init(json bytes: [UInt8]) throws(ScenarioError) {
+        var fields = try ScenarioFields(JSONSource.read(bytes), path: "")
+        name = try fields.demand("name", ScenarioValue.text)
+        let count = try fields.demand("nodes", ScenarioValue.integer(in: 1...Self.nodeLimit))
+        nodeCount = count
+        let nodes = NodeNames(count: count)
+        seed = UInt64(
+            try fields.take("seed", ScenarioValue.integer(in: 0...(1 << 53))) ?? 1
+        )
+        network = try fields.take("network", LinkSettings.init) ?? LinkSettings()
+        startWithin =
+            try fields.take("startWithin", ScenarioValue.duration) ?? .milliseconds(500)
+        seeds = try fields.take("seeds", nodes.set) ?? [0]
+        model = try fields.take("model") { value, path throws(ScenarioError) in
+            try ScenarioModel(value, path, nodes)
+        }
+        faults =
+            try fields.take("faults") { value, path throws(ScenarioError) in
+                try ScenarioValue.list(
+                    of: { value, path throws(ScenarioError) in
+                        try ScheduledFault(value, path, nodes)
+                    },
+                    value,
+                    path
+                )
+            } ?? []
+        swarm = try fields.take("swarm", Swarm.init)
+        _ = try fields.take("policy", ScenarioValue.choice(Policy.self))
+        expectations =
+            try fields.take("expect") { value, path throws(ScenarioError) in
+                try ScenarioValue.list(
+                    of: ScenarioValue.choice(Expectation.self),
+                    value,
+                    path
+                )
+            } ?? (model == nil ? [.convergence] : [.convergence, .settled])
+        let durationValue = fields.take("duration")
+        let livenessValue = fields.take("liveness")
+        try fields.finish()
+
+        liveness = Liveness(at: .zero)
+        duration = .zero
+        liveness = try Liveness(livenessValue, nodes, defaultAt: lastChange)
+        let end = liveness.at + liveness.within
+        duration =
+            try durationValue.map { value throws(ScenarioError) in
+                try ScenarioValue.duration(value, "duration")
+            } ?? (end + .seconds(5))
+        guard duration >= end else {
+            throw ScenarioError(
+                "the run must last until liveness is judged: at least \(end.scenarioText)",
+                at: durationValue?.position,
+                keyPath: "duration"
+            )
+        }
+    }
+
+    /// The only policy so far.
+    private enum Policy: String, CaseIterable {
+        case available
+    }
+
+    /// When the last thing happens that is not permanent.
+    private var lastChange: Duration {
+        var last = model?.launchAt ?? .zero
+        for fault in faults { last = max(last, fault.at + (fault.lasts ?? .zero)) }
+        return last
+    }
+}
+
+/// Reads names of nodes.
+struct NodeNames {
+    let count: Int
+
+    func one(_ value: JSONValue, _ path: String) throws(ScenarioError) -> Int {
+        let text = try ScenarioValue.text(value, path)
+        guard text.hasPrefix("n"), let number = Int(text.dropFirst()), 1...count ~= number,
+            text == Scenario.name(of: number - 1)
+        else {
+            throw ScenarioError(
+                "there is no node \"\(text.cut(toByteCount: 60))\"; the nodes are n1 to n\(count)",
+                at: value.position,
+                keyPath: path
+            )
+        }
+        return number - 1
+    }
+
+    /// One name, `"*"`, or a list of names.
+    func set(_ value: JSONValue, _ path: String) throws(ScenarioError) -> [Int] {
+        switch value.content {
+        case .text("*"): return Array(0..<count)
+        case .array(let values):
+            var nodes: [Int] = []
+            for (index, value) in values.enumerated() {
+                if case .text("*") = value.content { return Array(0..<count) }
+                nodes.append(try one(value, "\(path)[\(index)]"))
+            }
+            return nodes
+        case .text: return [try one(value, path)]
+        case .object, .number, .flag, .null:
+            throw ScenarioValue.mismatch("a node, a list of nodes or \"*\"", value, path)
+        }
+    }
+
+    /// Groups that share no node.
+    func sides(_ value: JSONValue, _ path: String) throws(ScenarioError) -> [[Int]] {
+        let sides = try ScenarioValue.list(of: set, value, path)
+        var seen: [Int] = []
+        for side in sides {
+            for node in side {
+                guard !seen.contains(node) else {
+                    throw ScenarioError(
+                        "\(Scenario.name(of: node)) is on two sides",
+                        at: value.position,
+                        keyPath: path
+                    )
+                }
+                seen.append(node)
+            }
+        }
+        return sides
+    }
+}
+
+extension Liveness {
+    fileprivate init(
+        _ value: JSONValue?,
+        _ nodes: NodeNames,
+        defaultAt: Duration
+    ) throws(ScenarioError) {
+        at = defaultAt
+        guard let value else { return }
+        var fields = try ScenarioFields(value, path: "liveness")
+        at = try fields.take("at", ScenarioValue.duration) ?? defaultAt
+        within = try fields.take("within", ScenarioValue.duration) ?? Self.defaultWithin
+        core = try fields.take("core", nodes.set)
+        try fields.finish()
+    }
+}
+
+extension ScenarioModel {
+    fileprivate init(
+        _ value: JSONValue,
+        _ path: String,
+        _ nodes: NodeNames
+    ) throws(ScenarioError) {
+        var fields = try ScenarioFields(value, path: path)
+        let context = try fields.take("context", ScenarioValue.integer(in: 1...(1 << 20)))
+        wanted = WantedModel(
+            name: try fields.take("name", ScenarioValue.text) ?? "tiny.gguf",
+            context: context.map(UInt32.init(clamping:)) ?? WantedModel.defaultContext
+        )
+        holders = try fields.take("holders", nodes.set) ?? Array(0..<nodes.count)
+        launchAt = try fields.take("launchAt", ScenarioValue.duration) ?? .seconds(5)
+        loadTime = try fields.take("loadTime", ScenarioValue.duration) ?? .seconds(3)
+        requestEvery = try fields.take("requestEvery", ScenarioValue.duration)
+        try fields.finish()
+    }
+}
+
+extension LinkSettings {
+    fileprivate init(_ value: JSONValue, _ path: String) throws(ScenarioError) {
+        var fields = try ScenarioFields(value, path: path)
+        let change = try LinkChange(&fields)
+        try fields.finish()
+        self.init()
+        apply(change)
+    }
+
+    mutating func apply(_ change: LinkChange) {
+        latency = change.latency ?? latency
+        loss = change.loss ?? loss
+        duplicate = change.duplicate ?? duplicate
+        reorder = change.reorder ?? reorder
+        corrupt = change.corrupt ?? corrupt
+    }
+}
+
+extension LinkChange {
+    init(_ fields: inout ScenarioFields) throws(ScenarioError) {
+        latency = try fields.take("latency", LinkSettings.Latency.init)
+        loss = try fields.take("loss", ScenarioValue.share)
+        duplicate = try fields.take("duplicate", ScenarioValue.share)
+        reorder = try fields.take("reorder", ScenarioValue.share)
+        corrupt = try fields.take("corrupt", ScenarioValue.share)
+    }
+}
+
+extension LinkSettings.Latency {
+    /// `"8ms"` is constant; an object tells more.
+    fileprivate init(_ value: JSONValue, _ path: String) throws(ScenarioError) {
+        if case .text = value.content {
+            mean = try ScenarioValue.duration(value, path)
+            minimum = mean
+            distribution = .constant
+            return
+        }
+        var fields = try ScenarioFields(value, path: path)
+        minimum = try fields.take("min", ScenarioValue.duration) ?? .milliseconds(1)
+        mean = try fields.take("mean", ScenarioValue.duration) ?? .milliseconds(5)
+        distribution =
+            try fields.take(
+                "distribution",
+                ScenarioValue.choice(LinkSettings.Distribution.self)
+            ) ?? .exponential
+        try fields.finish()
+        guard minimum <= mean else {
+            throw ScenarioError(
+                "\"min\" must not be above \"mean\"",
+                at: value.position,
+                keyPath: path
+            )
+        }
+    }
+}
+
+extension Swarm {
+    fileprivate init(_ value: JSONValue, _ path: String) throws(ScenarioError) {
+        var fields = try ScenarioFields(value, path: path)
+        rates = []
+        for kind in Kind.allCases {
+            if let range = try fields.take(kind.rawValue, Self.range) {
+                rates.append((kind, range))
+            }
+        }
+        if let range = try fields.take("lasts", Self.durations) { lasts = range }
+        try fields.finish()
+    }
+
+    private static func range(
+        _ value: JSONValue,
+        _ path: String
+    ) throws(ScenarioError) -> ClosedRange<Double> {
+        let bounds = try ScenarioValue.list(
+            of: ScenarioValue.number(in: 0...10),
+            value,
+            path
+        )
+        guard bounds.count == 2, bounds[0] <= bounds[1] else {
+            throw ScenarioValue.mismatch(
+                "two numbers of faults a second, the smaller first",
+                value,
+                path
+            )
+        }
+        return bounds[0]...bounds[1]
+    }
+
+    private static func durations(
+        _ value: JSONValue,
+        _ path: String
+    ) throws(ScenarioError) -> ClosedRange<Duration> {
+        let bounds = try ScenarioValue.list(of: ScenarioValue.duration, value, path)
+        guard bounds.count == 2, bounds[0] <= bounds[1] else {
+            throw ScenarioValue.mismatch("two durations, the shorter first", value, path)
+        }
+        return bounds[0]...bounds[1]
+    }
+}

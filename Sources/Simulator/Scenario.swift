@@ -1,0 +1,153 @@
+package import LayerPlacement
+import Primitives
+
+/// A simulated run, whole: how many nodes, what network, what goes wrong when, and what must hold.
+///
+/// Nodes are numbered from 0 here and named `n1`, `n2`, … in files.
+package struct Scenario: Equatable, Sendable {
+    package static let nodeLimit = 1000
+
+    package var name: String
+    package var nodeCount: Int
+    /// The seed of a run for which none is asked.
+    package var seed: UInt64 = 1
+    package var duration: Duration
+    package var network = LinkSettings()
+    /// All nodes start within this time.
+    package var startWithin: Duration = .milliseconds(500)
+    /// Whom every node asks for the others; stands for beacons too.
+    package var seeds: [Int] = [0]
+    package var model: ScenarioModel?
+    package var faults: [ScheduledFault] = []
+    package var swarm: Swarm?
+    package var liveness: Liveness
+    package var expectations: [Expectation] = [.convergence]
+
+    package static func name(of node: Int) -> String { "n\(node + 1)" }
+}
+
+/// How datagrams and stream segments fare from one node to another.
+package struct LinkSettings: Equatable, Sendable {
+    package var latency = Latency()
+    /// Shares of all packets, 0…1.
+    package var loss = 0.0
+    package var duplicate = 0.0
+    /// Which share is held back for several times the usual latency.
+    package var reorder = 0.0
+    /// Which share of datagrams arrives cut short.
+    package var corrupt = 0.0
+
+    package init() {}
+
+    package struct Latency: Equatable, Sendable {
+        package var minimum: Duration = .milliseconds(1)
+        package var mean: Duration = .milliseconds(5)
+        package var distribution = Distribution.exponential
+    }
+
+    package enum Distribution: String, Sendable, CaseIterable {
+        case exponential, uniform, constant
+    }
+}
+
+/// A model that somebody launches.
+package struct ScenarioModel: Equatable, Sendable {
+    package var wanted: WantedModel
+    /// Who has the file.
+    package var holders: [Int]
+    package var launchAt: Duration = .seconds(5)
+    /// How long llama-server takes to load it.
+    package var loadTime: Duration = .seconds(3)
+    /// How often somebody asks something that takes a second; nil for never.
+    package var requestEvery: Duration?
+}
+
+/// From `at` on the network is quiet, and within `within` everything must be well.
+package struct Liveness: Equatable, Sendable {
+    package static let defaultWithin: Duration = .seconds(30)
+
+    package var at: Duration
+    package var within: Duration = defaultWithin
+    /// The nodes of which it is demanded while the others may stay faulty for ever; nil for all.
+    package var core: [Int]?
+}
+
+/// What a run is judged by besides the safety properties, which always are.
+package enum Expectation: String, Sendable, CaseIterable {
+    /// Within the liveness bound: on every side one master, obeyed by all; views equal the side
+    /// (L1, L2, L4).
+    case convergence
+    /// From convergence to the end nobody else becomes master (L1).
+    case stability
+    /// A launch ends ready or with a stated reason.
+    case settled
+    /// A launch ends ready.
+    case ready
+}
+
+package struct ScheduledFault: Equatable, Sendable {
+    package var at: Duration
+    /// Nil for permanent.
+    package var lasts: Duration?
+    package var fault: Fault
+}
+
+package enum Fault: Equatable, Sendable {
+    /// Packets pass only within a side.
+    case partition([[Int]])
+    case oneWay(from: [Int], to: [Int])
+    /// Two sides that only see the node between them.
+    case bridge([[Int]], over: Int)
+    case crash([Int], disk: DiskFault, power: Bool)
+    case stall([Int])
+    case drift([Int], rate: Double)
+    case link(from: [Int], to: [Int], LinkChange)
+    case rpcServer([Int], RPCServerFault)
+}
+
+/// What a crash does to a disk.
+package enum DiskFault: String, Sendable, CaseIterable {
+    /// What was synced is there.
+    case kept
+    /// The record cannot be trusted: the node takes a new identity.
+    case torn
+    /// Nothing is there any more.
+    case lost
+}
+
+package enum RPCServerFault: String, Sendable, CaseIterable {
+    /// The process ends, once.
+    case die
+    /// It says nothing while the fault lasts.
+    case hang
+    /// It has no memory for a model while the fault lasts.
+    case refuse
+    /// Servers that answer speak another version while the fault lasts.
+    case otherVersion
+}
+
+/// What a fault changes of a link; nil is left as it is.
+package struct LinkChange: Equatable, Sendable {
+    package var latency: LinkSettings.Latency?
+    package var loss: Double?
+    package var duplicate: Double?
+    package var reorder: Double?
+    package var corrupt: Double?
+}
+
+/// Faults that are drawn from the seed: for each kind, between so and so many a second.
+package struct Swarm: Equatable, Sendable {
+    package enum Kind: String, Sendable, CaseIterable {
+        case partition, oneWay, bridge, crash, power, stall, loss, rpcServer
+    }
+
+    /// How many faults of a kind there are a second, at least and at most; in `Kind`'s order.
+    package var rates: [(kind: Kind, range: ClosedRange<Double>)]
+    /// How long a fault lasts.
+    package var lasts: ClosedRange<Duration> = .seconds(1) ... .seconds(20)
+
+    package static func == (left: Self, right: Self) -> Bool {
+        left.lasts == right.lasts
+            && left.rates.elementsEqual(right.rates) { $0.kind == $1.kind && $0.range == $1.range }
+    }
+}

@@ -1,0 +1,19 @@
+/// What is wrong with a scenario: one sentence that says where and what was expected.
+package struct ScenarioError: Error, Equatable, CustomStringConvertible {
+    package var message: String
+    package var position: SourcePosition?
+    /// `faults[1].crash.node`; empty for the whole.
+    package var keyPath: String
+
+    package init(_ message: String, at position: SourcePosition? = nil, keyPath: String = "") {
+        self.message = message
+        self.position = position
+        self.keyPath = keyPath
+    }
+
+    /// `12:5: faults[1].crash.node: …`, to be put behind the file's name.
+    package var description: String {
+        let place = position.map { "\($0.line):\($0.column): " } ?? ""
+        return place + (keyPath.isEmpty ? "" : keyPath + ": ") + message
+    }
+}

@@ -1,0 +1,58 @@
+import Primitives
+import Runtime
+
+/// What survives a crash: the last record whose write was completed.
+final class SimulatedDisk: @unchecked Sendable {
+    var identities = SeededGenerator(seed: 0)
+    private var generator: SeededGenerator
+    private var record: DurableRecord?
+    private var isDamaged = false
+    private var crashCount = 0
+
+    /// How long it takes until a record would survive a power cut.
+    private static let syncTime: ClosedRange<Duration> = .microseconds(500) ... .milliseconds(25)
+
+    init(generator: SeededGenerator) {
+        self.generator = generator
+    }
+
+    /// The record of the last life; nil if there is none or it cannot be trusted.
+    func read() -> DurableRecord? {
+        isDamaged ? nil : record
+    }
+
+    func forget() {
+        record = nil
+        isDamaged = false
+    }
+
+    func freshIdentity() -> NodeID {
+        NodeID(using: &identities)
+    }
+
+    func write(
+        _ record: DurableRecord,
+        of host: SimulatedHost,
+        completion: @escaping () -> Void
+    ) {
+        let crashes = crashCount
+        host.simulation.outside(
+            after: generator.duration(in: Self.syncTime),
+            node: host.index
+        ) { [self] in
+            guard crashCount == crashes else { return }
+            self.record = record
+            completion()
+        }
+    }
+
+    /// Writes under way are lost.
+    func crash(_ fault: DiskFault) {
+        crashCount += 1
+        switch fault {
+        case .kept: break
+        case .torn: isDamaged = true
+        case .lost: record = nil
+        }
+    }
+}

@@ -1,0 +1,214 @@
+import EventLoop
+import GGUF
+import LayerPlacement
+import Primitives
+import Runtime
+
+/// A device: its clock, its disk, its network, and the agent that lives on it, again and again.
+final class SimulatedHost: @unchecked Sendable {
+    static let firstAddress: UInt32 = 0x0A00_0001
+    static let agentPort: UInt16 = 52414
+    static let httpPort: UInt16 = 52415
+    static let rpcPort: UInt16 = 50052
+    static let llamaPort: UInt16 = 52416
+    static let cluster = "simulation"
+    /// How many bytes of datagrams wait while nobody reads them; more are lost.
+    private static let receiveByteLimit = 212_992
+
+    unowned let simulation: Simulation
+    let index: Int
+    var clock = SimulatedClock()
+    let disk: SimulatedDisk
+    var generator: SeededGenerator
+
+    private(set) var identity: NodeID
+    private(set) var loop: SimulatedLoop?
+    private(set) var core: AgentCore?
+    private(set) var life = 0
+    /// Something changed that the oracles look at.
+    var hasNews = false
+
+    /// How many faults keep it down, and how many keep it from running.
+    private var outages = 0
+    private var powerCuts = 0
+    private var stalls = 0
+    /// What came while it did not run.
+    private var delayed: [SimulatedEvent] = []
+    private var delayedByteCount = 0
+
+    var listeners: [UInt16: SimulatedListener] = [:]
+    var streams: [UInt64: SimulatedStream] = [:]
+    var processes: [SimulatedProcess] = []
+    var rpcFaults = RPCServerFaults()
+
+    init(index: Int, simulation: Simulation, generator: SeededGenerator) {
+        self.index = index
+        self.simulation = simulation
+        self.generator = generator.derived(1)
+        disk = SimulatedDisk(generator: generator.derived(2))
+        var ids = generator.derived(3)
+        identity = NodeID(using: &ids)
+        disk.identities = ids
+    }
+
+    var name: String { Scenario.name(of: index) }
+    var address: IPAddress { .v4(Self.firstAddress + UInt32(index)) }
+    var isUp: Bool { outages == 0 }
+    /// A device whose agent was only killed still answers for it: with refusals and resets.
+    var hasPower: Bool { powerCuts == 0 }
+    var isStalled: Bool { stalls > 0 }
+
+    func endpoint(_ port: UInt16) -> Endpoint {
+        Endpoint(address: address, port: port)
+    }
+
+    // MARK: - Life and death
+
+    func start() {
+        guard isUp, core == nil else { return }
+        life += 1
+        let record: DurableRecord
+        if let saved = disk.read() {
+            record = saved
+        } else {
+            if life > 1 { identity = disk.freshIdentity() }
+            record = DurableRecord()
+            disk.forget()
+        }
+        simulation.introduce(identity, as: self)
+        simulation.trace.line(.start, simulation.now, from: index, to: nil, "life \(life)")
+        simulation.safety.begins(identity, record, simulation)
+        let loop = SimulatedLoop(host: self, simulation: simulation)
+        let world = SimulatedWorld(host: self, loop: loop)
+        let core = AgentCore(
+            world: world.world(seed: generator.next()),
+            configuration: configuration,
+            record: record
+        )
+        self.loop = loop
+        self.core = core
+        listeners[Self.agentPort] = SimulatedListener(owner: .agent(loop)) { stream in
+            stream.onEvent = core.accept(stream)
+        }
+        let seeds = simulation.scenario.seeds.filter { $0 != index }.map {
+            simulation.hosts[$0].endpoint(Self.agentPort)
+        }
+        hasNews = true
+        loop.execute { core.start(seeds: seeds, remembered: record.peers) }
+    }
+
+    private var configuration: CoreConfiguration {
+        let model = simulation.scenario.model
+        let holds = model?.holders.contains(index) ?? false
+        return CoreConfiguration(
+            node: identity,
+            cluster: Self.cluster,
+            endpoint: endpoint(Self.agentPort),
+            gateway: endpoint(Self.httpPort),
+            servers: .init(
+                rpc: endpoint(Self.rpcPort),
+                rpcExternal: endpoint(Self.rpcPort),
+                llama: endpoint(Self.llamaPort)
+            ),
+            facts: DeviceFacts(
+                name: name,
+                memoryTotal: ByteCount(8 << 30),
+                memoryAvailable: ByteCount(4 << 30),
+                httpPort: Self.httpPort,
+                rpcPort: Self.rpcPort,
+                engine: "0.7.0",
+                models: holds ? [model?.wanted.fingerprint].compactMap(\.self) : []
+            )
+        )
+    }
+
+    /// - Parameter power: the device goes dark; otherwise only the agent is killed, and its
+    ///   system tells everybody who has a stream to it.
+    func crash(disk fault: DiskFault, power: Bool) {
+        outages += 1
+        if power { powerCuts += 1 }
+        disk.crash(fault)
+        guard core != nil else { return }
+        simulation.trace.line(.stop, simulation.now, from: index, to: nil, "crash")
+        end()
+        for process in processes { process.vanish() }
+        processes = []
+        for id in streams.keys.sorted() { streams[id]?.vanish(tellsPeer: !power) }
+        streams = [:]
+        listeners = [:]
+        delayed = []
+        delayedByteCount = 0
+    }
+
+    func recover(power: Bool) {
+        outages -= 1
+        if power { powerCuts -= 1 }
+        start()
+    }
+
+    private func end() {
+        guard let loop, let core else { return }
+        loop.run { core.dismantle() }
+        loop.end()
+        self.loop = nil
+        self.core = nil
+    }
+
+    func tearDown() {
+        end()
+        for process in processes { process.vanish() }
+        for id in streams.keys.sorted() { streams[id]?.forget() }
+        processes = []
+        streams = [:]
+        listeners = [:]
+        delayed = []
+    }
+
+    // MARK: - Not running
+
+    func stall() {
+        stalls += 1
+    }
+
+    func resume() {
+        stalls -= 1
+        guard stalls == 0 else { return }
+        let events = delayed
+        delayed = []
+        delayedByteCount = 0
+        // As the real loop does: what is due first, then what has arrived.
+        for event in events where event.isTimer {
+            simulation.schedule(event, after: 0, node: index)
+        }
+        for event in events where !event.isTimer {
+            simulation.schedule(event, after: 0, node: index)
+        }
+    }
+
+    /// Keeps the event for later if this device does not run now.
+    func delaysIfStalled(_ event: SimulatedEvent) -> Bool {
+        guard isStalled else { return false }
+        if case .datagram(let packet) = event {
+            guard delayedByteCount + packet.bytes.count <= Self.receiveByteLimit else {
+                return true
+            }
+            delayedByteCount += packet.bytes.count
+        }
+        delayed.append(event)
+        return true
+    }
+
+    func changeClock(rate: Double) {
+        clock.change(rate: rate, at: simulation.now)
+        loop?.retimeAll()
+    }
+}
+
+extension SimulatedEvent {
+    fileprivate var isTimer: Bool {
+        switch self {
+        case .timer: true
+        case .action, .job, .datagram, .outside: false
+        }
+    }
+}

@@ -1,0 +1,181 @@
+import EventLoop
+import GGUF
+import LayerPlacement
+import LeaderElection
+import Primitives
+import Runtime
+import Wire
+
+/// The world of one life of an agent.
+final class SimulatedWorld: @unchecked Sendable {
+    let host: SimulatedHost
+    let loop: SimulatedLoop
+    var simulation: Simulation { host.simulation }
+
+    init(host: SimulatedHost, loop: SimulatedLoop) {
+        self.host = host
+        self.loop = loop
+    }
+
+    func world(seed: UInt64) -> World {
+        World(
+            loop: loop,
+            datagrams: self,
+            streams: self,
+            store: self,
+            children: self,
+            models: self,
+            observer: self,
+            seed: seed
+        )
+    }
+
+    /// Something for the agent's loop, soon.
+    func later(_ delay: Duration, _ action: @escaping () -> Void) {
+        simulation.schedule(
+            .action(loop, action),
+            after: delay.wholeNanoseconds,
+            node: host.index
+        )
+    }
+}
+
+extension SimulatedWorld: DatagramTransport {
+    func send(_ bytes: Span<UInt8>, to destination: Endpoint) {
+        let simulation = simulation
+        simulation.statistics.sentCount += 1
+        simulation.statistics.sentByteCount += bytes.count
+        simulation.safety.sees(bytes, from: host, simulation)
+        guard let target = simulation.host(at: destination.address),
+            destination.port == SimulatedHost.agentPort
+        else { return }
+        var copy = [UInt8](copying: bytes)
+        switch simulation.network.fate(from: host.index, to: target.index) {
+        case .lost:
+            simulation.statistics.lostCount += 1
+            if simulation.trace.isWriting { writeSend(.lost, copy, target) }
+        case .arrives(let delay, let again, let isCorrupt):
+            if simulation.trace.isWriting { writeSend(.send, copy, target) }
+            // Checksums let no changed byte pass; what is cut off is found by decoders alone.
+            if isCorrupt { copy.removeLast(Int(delay) % (copy.count + 1)) }
+            let packet = Packet(
+                from: host.index,
+                to: target.index,
+                source: host.endpoint(SimulatedHost.agentPort),
+                bytes: copy
+            )
+            simulation.schedule(.datagram(packet), after: delay, node: target.index)
+            if let again {
+                simulation.schedule(.datagram(packet), after: again, node: target.index)
+            }
+        }
+    }
+
+    private func writeSend(_ kind: Trace.Kind, _ bytes: [UInt8], _ target: SimulatedHost) {
+        simulation.trace.line(
+            kind,
+            simulation.now,
+            from: host.index,
+            to: target.index,
+            simulation.describe(bytes)
+        )
+    }
+}
+
+extension SimulatedWorld: StreamTransport {
+    func connect(
+        to destination: Endpoint,
+        timeout: Duration,
+        onEvent: @escaping @Sendable (StreamEvent) -> Void
+    ) -> any StreamConnection {
+        SimulatedStream.connect(
+            from: host,
+            owner: .agent(loop),
+            to: destination,
+            timeout: timeout,
+            onEvent: onEvent
+        )
+    }
+
+    /// Nobody asks for a service in the simulation yet.
+    func splice(_ connection: any StreamConnection, first: [UInt8], to local: Endpoint) {
+        connection.close()
+    }
+}
+
+extension SimulatedWorld: DurableStore {
+    func save(_ record: DurableRecord, completion: @escaping @Sendable (Bool) -> Void) {
+        disk.write(record, of: host) { [self] in later(.zero) { completion(true) } }
+    }
+
+    private var disk: SimulatedDisk { host.disk }
+}
+
+extension SimulatedWorld: ModelSource {
+    func readFacts(
+        of model: WantedModel,
+        completion: @escaping @Sendable (Result<ModelFacts, LaunchProblem>) -> Void
+    ) {
+        let result: Result<ModelFacts, LaunchProblem>
+        if let held = simulation.scenario.model, held.wanted.fileName == model.fileName,
+            held.holders.contains(host.index), let facts = SimulatedModel.facts
+        {
+            result = .success(facts)
+        } else {
+            result = .failure(LaunchProblem("The model \(model.name) is not on this device"))
+        }
+        later(.milliseconds(5)) { completion(result) }
+    }
+}
+
+extension SimulatedWorld: CoreObserver {
+    func log(_ record: LogRecord) {
+        simulation.statistics.records[record.id, default: 0] += 1
+        simulation.trace.mix(record.id)
+        simulation.trace.line(
+            .log,
+            simulation.now,
+            from: host.index,
+            to: nil,
+            "\(record.id): \(record.message)"
+        )
+        host.hasNews = true
+    }
+
+    func refused(_ reason: String, detail: String) {
+        simulation.statistics.records["refused." + reason, default: 0] += 1
+        simulation.trace.mix(reason)
+    }
+
+    func changed() {
+        host.hasNews = true
+    }
+
+    func goodbyeSpread() {}
+}
+
+/// The model that simulated nodes hold.
+enum SimulatedModel {
+    static let facts: ModelFacts? = try? readFacts()
+
+    private static func readFacts() throws -> ModelFacts {
+        struct HeaderDone: Error {}
+        let model = try RandomModel(shape: .tiny)
+        var bytes: [UInt8] = []
+        do {
+            try model.write { span throws(HeaderDone) in
+                bytes += [UInt8](copying: span)
+                if bytes.count > 1 << 20 { throw HeaderDone() }
+            }
+        } catch {
+            // The header is what is wanted, and it comes first.
+        }
+        let file = try GGUFReader().readHeader(byteCount: model.byteCount) {
+            offset,
+            count throws(GGUFError) in
+            let start = min(Int(offset), bytes.count)
+            return [UInt8](bytes[start..<min(start + count, bytes.count)])
+        }
+        return try ModelFacts(file)
+    }
+}

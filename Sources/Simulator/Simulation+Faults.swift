@@ -1,0 +1,88 @@
+import Primitives
+import Runtime
+
+// What goes wrong, and gets well again.
+extension Simulation {
+    func schedule(_ scheduled: ScheduledFault, number: Int) {
+        outside(after: scheduled.at) { [unowned self] in
+            trace.line(.fault, now, from: nil, to: nil, "begins: \(scheduled.fault)")
+            begin(scheduled.fault, number: number)
+            guard let lasts = scheduled.lasts else { return }
+            outside(after: lasts) { [unowned self] in
+                trace.line(.fault, now, from: nil, to: nil, "ends: \(scheduled.fault)")
+                end(scheduled.fault, number: number)
+            }
+        }
+    }
+
+    private func begin(_ fault: Fault, number: Int) {
+        switch fault {
+        case .partition, .oneWay, .bridge:
+            for (from, to) in closedLinks(of: fault) { network.block(from: from, to: to) }
+        case .crash(let nodes, let disk, let power):
+            for node in nodes { hosts[node].crash(disk: disk, power: power) }
+        case .stall(let nodes): for node in nodes { hosts[node].stall() }
+        case .drift(let nodes, let rate):
+            for node in nodes { hosts[node].changeClock(rate: rate) }
+        case .link(let from, let to, let change):
+            network.change(number, from: from, to: to, change)
+        case .rpcServer(let nodes, let does):
+            for node in nodes { hosts[node].begin(does) }
+        }
+    }
+
+    private func end(_ fault: Fault, number: Int) {
+        switch fault {
+        case .partition, .oneWay, .bridge:
+            for (from, to) in closedLinks(of: fault) { network.unblock(from: from, to: to) }
+        case .crash(let nodes, _, let power):
+            for node in nodes { hosts[node].recover(power: power) }
+        case .stall(let nodes): for node in nodes { hosts[node].resume() }
+        case .drift(let nodes, _): for node in nodes { hosts[node].changeClock(rate: 1) }
+        case .link: network.endChange(number)
+        case .rpcServer(let nodes, let does):
+            for node in nodes { hosts[node].end(does) }
+        }
+    }
+
+    /// Nodes that no side names are a side of their own.
+    private func closedLinks(of fault: Fault) -> [(from: Int, to: Int)] {
+        let nodes = hosts.indices
+        var closed: [(Int, Int)] = []
+        switch fault {
+        case .oneWay(let from, let to):
+            for source in from { for target in to { closed.append((source, target)) } }
+        case .partition(let sides):
+            for source in nodes {
+                for target in nodes where side(of: source, sides) != side(of: target, sides) {
+                    closed.append((source, target))
+                }
+            }
+        case .bridge(let sides, let middle):
+            for source in nodes where source != middle {
+                for target in nodes
+                where target != middle && side(of: source, sides) != side(of: target, sides) {
+                    closed.append((source, target))
+                }
+            }
+        case .crash, .stall, .drift, .link, .rpcServer: break
+        }
+        return closed
+    }
+
+    private func side(of node: Int, _ sides: [[Int]]) -> Int {
+        sides.firstIndex { $0.contains(node) } ?? -1
+    }
+
+    // MARK: - The people
+
+    /// Somebody asks whoever is master for the model, until one accepts.
+    func askForModel(_ model: ScenarioModel) {
+        for host in hosts where !isModelAsked {
+            guard let loop = host.loop, let core = host.core, !host.isStalled else { continue }
+            loop.run { if core.want(model.wanted) { isModelAsked = true } }
+        }
+        guard !isModelAsked else { return }
+        outside(after: .milliseconds(500)) { [unowned self] in askForModel(model) }
+    }
+}

@@ -1,0 +1,237 @@
+import CSimulation
+import Primitives
+import Runtime
+
+/// One simulated run: virtual time, the nodes, what is between them, and what must hold.
+///
+/// Everything that happens follows from the scenario and the seed. All of it is used by the
+/// thread that calls `run()` and by no other, which is why its parts are Sendable unchecked.
+package final class Simulation: @unchecked Sendable {
+    package let scenario: Scenario
+    package let seed: UInt64
+    private(set) var now: Int64 = 0
+    private(set) var hosts: [SimulatedHost] = []
+    var network: SimulatedNetwork
+    var trace: Trace
+    var safety = SafetyOracle()
+    var liveness: LivenessOracle
+    var statistics = SimulationStatistics()
+    private(set) var violation: Violation?
+    private var queue: EventQueue
+    private var names: [NodeID: String] = [:]
+    private var lastStream: UInt64 = 0
+    private var lastProcess: Int32 = 1000
+    /// Somebody's launch was accepted; nobody asks again.
+    var isModelAsked = false
+
+    /// - Parameter writeTrace: takes a JSON line for all that happens; nil for speed.
+    package init(
+        scenario: Scenario,
+        seed: UInt64,
+        writeTrace: ((String) -> Void)? = nil
+    ) {
+        self.scenario = scenario.drawingSwarm(seed: seed)
+        self.seed = seed
+        // One generator for each purpose: more draws for one change nothing for the others.
+        let generator = SeededGenerator(seed: seed)
+        queue = EventQueue(ties: generator.derived(1))
+        network = SimulatedNetwork(
+            nodeCount: scenario.nodeCount,
+            settings: scenario.network,
+            generator: generator.derived(2)
+        )
+        trace = Trace(write: writeTrace)
+        liveness = LivenessOracle(self.scenario)
+        hosts = (0..<scenario.nodeCount).map { index in
+            SimulatedHost(
+                index: index,
+                simulation: self,
+                generator: generator.derived(1000 + UInt64(index))
+            )
+        }
+    }
+
+    /// Runs the scenario from its beginning to its end or to the first violation; called once.
+    package func run() -> SimulationResult {
+        csimulation_enter()
+        begin()
+        let end = scenario.duration.wholeNanoseconds
+        while violation == nil, let time = queue.nextTime, time <= end, let entry = queue.pop() {
+            now = entry.time
+            handle(entry)
+        }
+        if violation == nil {
+            now = end
+            liveness.judgeEnd(self)
+        }
+        let escaped = csimulation_leave()
+        if escaped > 0, violation == nil {
+            report("escapedJob", "\(escaped) jobs left the simulated loops for other threads")
+        }
+        let result = SimulationResult(
+            seed: seed,
+            hash: trace.hash,
+            virtualTime: .nanoseconds(now),
+            violation: violation,
+            convergedAfter: liveness.convergedAfter,
+            statistics: statistics
+        )
+        tearDown()
+        return result
+    }
+
+    private func begin() {
+        var starts = SeededGenerator(seed: seed).derived(3)
+        for host in hosts {
+            let delay = starts.duration(in: .zero...scenario.startWithin)
+            outside(after: delay, node: host.index) { host.start() }
+        }
+        for (index, fault) in scenario.faults.enumerated() { schedule(fault, number: index) }
+        if let model = scenario.model {
+            outside(after: model.launchAt) { [unowned self] in askForModel(model) }
+        }
+        // What ends at that very moment must have ended.
+        outside(after: scenario.liveness.at + LivenessOracle.interval) { [unowned self] in
+            judgeLiveness()
+        }
+    }
+
+    private func judgeLiveness() {
+        liveness.judge(self)
+        guard violation == nil else { return }
+        outside(after: LivenessOracle.interval) { [unowned self] in judgeLiveness() }
+    }
+
+    /// Agents hold each other; without this, every run would leave them behind.
+    private func tearDown() {
+        for host in hosts { host.tearDown() }
+        queue.removeAll()
+    }
+
+    // MARK: - Time
+
+    func schedule(_ event: SimulatedEvent, after delay: Int64, node: Int) {
+        let entry = EventQueue.Entry(time: now + delay, event: event, cause: trace.index)
+        queue.push(entry, node: node)
+    }
+
+    /// Schedules something outside all agents.
+    func outside(after delay: Duration, node: Int = -1, _ action: @escaping () -> Void) {
+        schedule(.outside(action), after: delay.wholeNanoseconds, node: node)
+    }
+
+    private func handle(_ entry: EventQueue.Entry) {
+        switch entry.event {
+        case .timer(let loop, let slot, let ticket):
+            guard loop.isPending(slot, ticket: ticket) else { return }
+            guard !loop.host.delaysIfStalled(entry.event) else { return }
+            guard let action = loop.takeTimer(slot, ticket: ticket) else { return }
+            trace.begin(.timer, now, loop.host.index, entry.cause)
+            loop.run(action)
+            check(loop.host)
+        case .action(let loop, let action):
+            guard !loop.hasEnded, !loop.host.delaysIfStalled(entry.event) else { return }
+            trace.begin(.action, now, loop.host.index, entry.cause)
+            loop.run(action)
+            check(loop.host)
+        case .job(let loop, let job):
+            guard !loop.hasEnded, !loop.host.delaysIfStalled(entry.event) else { return }
+            trace.begin(.job, now, loop.host.index, entry.cause)
+            loop.run(job)
+            check(loop.host)
+        case .datagram(let packet):
+            let host = hosts[packet.to]
+            guard !host.delaysIfStalled(entry.event) else { return }
+            trace.begin(.deliver, now, packet.to, entry.cause)
+            trace.mix(packet.bytes)
+            deliver(packet, to: host)
+            check(host)
+        case .outside(let action):
+            trace.begin(.outside, now, -1, entry.cause)
+            action()
+        }
+    }
+
+    private func deliver(_ packet: Packet, to host: SimulatedHost) {
+        guard let loop = host.loop, let core = host.core else { return }
+        statistics.deliveredCount += 1
+        if trace.isWriting {
+            trace.line(.deliver, now, from: packet.from, to: packet.to, describe(packet.bytes))
+        }
+        loop.run { core.membership.receive(packet.bytes.span, from: packet.source) }
+    }
+
+    // MARK: - Judging
+
+    private func check(_ host: SimulatedHost) {
+        guard host.hasNews, host.core != nil else { return }
+        host.hasNews = false
+        safety.check(host, self)
+    }
+
+    func report(_ invariant: String, _ detail: String) {
+        guard violation == nil else { return }
+        violation = Violation(invariant: invariant, detail: detail, at: .nanoseconds(now))
+        trace.line(.violation, now, from: nil, to: nil, "\(invariant): \(detail)")
+    }
+
+    // MARK: - Names
+
+    func introduce(_ id: NodeID, as host: SimulatedHost) {
+        names[id] = host.name
+    }
+
+    func name(of id: NodeID) -> String {
+        names[id] ?? id.short
+    }
+
+    func nextStream() -> UInt64 {
+        lastStream += 1
+        return lastStream
+    }
+
+    func nextProcess() -> Int32 {
+        lastProcess += 1
+        return lastProcess
+    }
+
+    /// The host with the address; nil if there is none.
+    func host(at address: IPAddress) -> SimulatedHost? {
+        guard case .v4(let bits) = address else { return nil }
+        let index = Int(bits) - Int(SimulatedHost.firstAddress)
+        return hosts.indices.contains(index) ? hosts[index] : nil
+    }
+}
+
+/// What did not hold.
+package struct Violation: Equatable, Sendable, CustomStringConvertible {
+    /// Which property, by the name that Simulations/README.md gives it (`S1`, `L2`, `launch`).
+    package var invariant: String
+    package var detail: String
+    package var at: Duration
+
+    package var description: String {
+        let seconds = Double(at.wholeMilliseconds) / 1000
+        return "\(invariant) violated at \(seconds) s: \(detail)"
+    }
+}
+
+package struct SimulationStatistics: Equatable, Sendable {
+    package var sentCount = 0
+    package var lostCount = 0
+    package var deliveredCount = 0
+    package var sentByteCount = 0
+    /// How often each kind of log record was written, by its id.
+    package var records: [String: Int] = [:]
+}
+
+package struct SimulationResult: Equatable, Sendable {
+    package var seed: UInt64
+    /// The rolling hash of everything that happened: equal runs have equal hashes.
+    package var hash: UInt64
+    package var virtualTime: Duration
+    package var violation: Violation?
+    /// How long after `liveness.at` everything was well; nil if that was not asked for or never.
+    package var convergedAfter: Duration?
+    package var statistics: SimulationStatistics
+}

@@ -1,0 +1,77 @@
+import Foundation
+import Simulator
+import Testing
+
+struct DeterminismTests {
+    @Test(arguments: ["even-split-4", "power-cut", "hung-worker", "swarm-all"])
+    func `one seed is one run`(name: String) throws {
+        let scenario = try storedScenario(name)
+        let first = Simulation(scenario: scenario, seed: 5).run()
+        #expect(first == Simulation(scenario: scenario, seed: 5).run())
+        #expect(first.hash != Simulation(scenario: scenario, seed: 6).run().hash)
+    }
+
+    @Test func `writing a trace changes nothing`() throws {
+        let scenario = try storedScenario("even-split-3")
+        var lineCount = 0
+        let written = Simulation(scenario: scenario, seed: 2) { _ in lineCount += 1 }.run()
+        #expect(written == Simulation(scenario: scenario, seed: 2).run())
+        #expect(lineCount > 1000)
+    }
+
+    @Test func `every line of a trace is an object with its cause`() throws {
+        let scenario = try scenario(#"{"name":"a","nodes":2}"#)
+        var lines: [String] = []
+        _ = Simulation(scenario: scenario, seed: 2) { lines.append($0) }.run()
+        for line in lines {
+            let object = try JSONSerialization.jsonObject(with: Data(line.utf8))
+            let fields = try #require(object as? [String: Any])
+            let index = try #require(fields["i"] as? Int)
+            #expect(try #require(fields["cause"] as? Int) <= index)
+        }
+    }
+
+    /// `Set` and `Dictionary` have another order in each process; one process cannot tell.
+    @Test(arguments: ["even-split-5", "swarm-all", "rolling-restart"])
+    func `two processes agree, whatever their hash seeds`(name: String) throws {
+        let path = simulationsFolder.appending(path: "\(name).sim.json").path()
+        let outputs = try [["SWIFT_DETERMINISTIC_HASHING": "1"], [:], [:]].map {
+            try runCaravan(["simulate", "run", path, "--seed", "3"], environment: $0)
+        }
+        #expect(outputs[0].contains("hash"))
+        #expect(Set(outputs).count == 1)
+    }
+
+    @Test func `a job that leaves the simulated loops is noticed`() throws {
+        let scenario = try scenario(#"{"name":"a","nodes":1}"#)
+        var hasLeaked = false
+        let result = Simulation(scenario: scenario, seed: 1) { _ in
+            if !hasLeaked { Task.detached {} }
+            hasLeaked = true
+        }.run()
+        #expect(result.violation?.invariant == "escapedJob")
+    }
+
+    private func runCaravan(
+        _ arguments: [String],
+        environment: [String: String]
+    ) throws -> String {
+        let bundle = try #require(
+            CommandLine.arguments.first {
+                $0.hasSuffix(".xctest") || $0.contains(".xctest/")
+            }
+        )
+        let folder = try #require(bundle.firstRange(of: ".xctest")).lowerBound
+        let process = Process()
+        process.executableURL = URL(filePath: String(bundle[..<folder]))
+            .deletingLastPathComponent().appending(path: "caravan")
+        process.arguments = arguments
+        process.environment = environment
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        let data = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return String(decoding: data, as: UTF8.self)
+    }
+}

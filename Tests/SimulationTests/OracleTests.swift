@@ -1,0 +1,55 @@
+import Primitives
+import Simulator
+import Testing
+
+struct OracleTests {
+    @Test func `a bound that cannot be kept is reported with what is missing`() throws {
+        let scenario = try scenario(
+            #"""
+            {"name":"a","nodes":3,"liveness":{"at":"0s","within":"500ms"},
+             "network":{"latency":"40ms"}}
+            """#
+        )
+        let violation = try #require(Simulation(scenario: scenario, seed: 1).run().violation)
+        #expect(violation.invariant == "L1")
+        #expect(violation.detail.contains("obeys no master"))
+    }
+
+    @Test func `another master after all was well is reported`() throws {
+        let scenario = try scenario(
+            #"""
+            {"name":"a","nodes":3,"liveness":{"at":"5s","within":"10s"},"duration":"60s",
+             "expect":["stability"],
+             "faults":[{"at":"20s","for":"10s","partition":{"sides":[["n1"],["n2"]]}}]}
+            """#
+        )
+        let violation = try #require(Simulation(scenario: scenario, seed: 1).run().violation)
+        #expect(violation.invariant == "L1")
+    }
+
+    @Test func `each side of a lasting partition needs its own master`() throws {
+        let scenario = try scenario(
+            #"""
+            {"name":"a","nodes":5,"liveness":{"at":"20s","within":"20s"},
+             "faults":[{"at":"10s","partition":{"sides":[["n1","n2"],["n3","n4","n5"]]}}]}
+            """#
+        )
+        let result = Simulation(scenario: scenario, seed: 1).run()
+        #expect(result.violation == nil)
+        #expect(result.convergedAfter != nil)
+    }
+
+    @Test func `a model that nobody holds fails with a reason`() throws {
+        let text = { (expectation: String) in
+            #"""
+            {"name":"a","nodes":2,"model":{"holders":[]},"expect":["\#(expectation)"]}
+            """#
+        }
+        let settled = Simulation(scenario: try scenario(text("settled")), seed: 1).run()
+        #expect(settled.violation == nil)
+        let ready = Simulation(scenario: try scenario(text("ready")), seed: 1).run()
+        let violation = try #require(ready.violation)
+        #expect(violation.invariant == "launch")
+        #expect(violation.detail.contains("not on this device"))
+    }
+}

@@ -1,0 +1,36 @@
+import Foundation
+import Simulator
+import Testing
+
+struct StoredScenarioTests {
+    /// Thousands of seeds are for `caravan simulate sweep`; this says that each can be run at all.
+    static let names: [String] = {
+        let folder = simulationsFolder.path()
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        return names.filter { $0.hasSuffix(".sim.json") }
+            .map { String($0.dropLast(".sim.json".count)) }.sorted()
+    }()
+
+    @Test(arguments: names)
+    func `every scenario holds`(name: String) throws {
+        let scenario = try storedScenario(name)
+        #expect(scenario.name == name)
+        #expect(Simulation(scenario: scenario, seed: 1).run().violation == nil)
+    }
+
+    @Test func `there are scenarios`() {
+        #expect(Self.names.count >= 20)
+    }
+
+    /// Seeds that once found something; the name says what.
+    @Test(arguments: [
+        // S4: streams told of an incarnation that was not on disk yet.
+        ("stalled-master", 4 as UInt64), ("one-way-to", 2), ("swarm-network", 5),
+        // L2: of fifty that join at once, some missed each other for half a minute.
+        ("mass-join", 23),
+    ])
+    func `what was found once stays mended`(name: String, seed: UInt64) throws {
+        let result = Simulation(scenario: try storedScenario(name), seed: seed).run()
+        #expect(result.violation == nil)
+    }
+}
