@@ -5,6 +5,7 @@ import Testing
 
 extension ClusterTests {
     @Suite(
+        .needsEngine,
         .enabled(
             if: InstalledBrowser.isComplete,
             "no chromedriver or no chromium: apt-get install chromium chromium-driver"

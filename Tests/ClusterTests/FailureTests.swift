@@ -3,7 +3,7 @@ import Processes
 import Testing
 
 extension ClusterTests {
-    @Suite struct Failure {
+    @Suite(.needsEngine) struct Failure {
         @Test func `a worker's agent is killed: its rpc-server dies, the cluster answers again`()
             async throws
         {
@@ -83,8 +83,9 @@ extension TestCluster {
             within: Self.launchLimit,
             every: .milliseconds(250)
         ) {
-            let text = try await Asking.chat(agent.client)
-            return !text.isEmpty
+            // Few tokens: how fast llama.cpp computes is not what is asked.
+            _ = try await Asking.chat(agent.client, maxTokens: 2)
+            return true
         }
     }
 }

@@ -3,7 +3,7 @@ import Processes
 import Testing
 
 extension ClusterTests {
-    @Suite struct Membership {
+    @Suite(.needsEngine) struct Membership {
         @Test func `three agents with one seed show the same members, master and ballot`()
             async throws
         {

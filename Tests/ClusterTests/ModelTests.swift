@@ -5,7 +5,7 @@ import Processes
 import Testing
 
 extension ClusterTests {
-    @Suite struct Model {
+    @Suite(.needsEngine) struct Model {
         @Test func `a model launched through a worker's agent answers through every agent`()
             async throws
         {

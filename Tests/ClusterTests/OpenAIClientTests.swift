@@ -3,16 +3,14 @@ import Processes
 import Testing
 
 extension ClusterTests {
-    @Suite struct OpenAIClient {
+    @Suite(.needsEngine, .needsOpenAIClient) struct OpenAIClient {
         @Test func `the official Python client streams a chat through every agent`() async throws {
-            let python = try await Self.requirePython()
             try await withCluster { cluster in
                 let (master, workers) = try await cluster.form(2)
                 try await cluster.launch(through: workers[0])
                 for agent in [master] + workers {
                     try await cluster.ready(agent)
-                    let output = try await Self.run(
-                        python,
+                    let output = try await PythonClient.run(
                         Self.script,
                         ["http://\(agent.endpoint(TestAgent.httpPort))/v1"]
                     )
@@ -25,11 +23,9 @@ extension ClusterTests {
         @Test func `the official Python client says what an agent without a model answers`()
             async throws
         {
-            let python = try await Self.requirePython()
             try await withCluster { cluster in
                 let (master, _) = try await cluster.form(1)
-                let output = try await Self.run(
-                    python,
+                let output = try await PythonClient.run(
                     Self.refusedScript,
                     ["http://\(master.endpoint(TestAgent.httpPort))/v1"]
                 )
@@ -68,38 +64,5 @@ extension ClusterTests {
                 assert error.status_code == 503, error
                 print(error.code)
             """
-
-        /// An interpreter that has the package `openai`; without one the test is skipped.
-        private static func requirePython() async throws -> String {
-            let named = ProcessInfo.processInfo.environment["CARAVAN_PYTHON"] ?? ""
-            let python = named.isEmpty ? "/usr/bin/env" : named
-            let output = try? await run(python, "import openai", [])
-            guard output?.exit.isSuccess == true else {
-                try Test.cancel(
-                    """
-                    \(named.isEmpty ? "python3" : named) has no package openai: install it, or \
-                    name an interpreter that has it in CARAVAN_PYTHON
-                    """
-                )
-            }
-            return python
-        }
-
-        private static func run(
-            _ python: String,
-            _ script: String,
-            _ arguments: [String]
-        ) async throws -> ChildOutput {
-            let interpreter = python == "/usr/bin/env" ? ["python3"] : []
-            return try await runForOutput(
-                ChildCommand(
-                    executable: python,
-                    arguments: interpreter + ["-c", script] + arguments,
-                    environment: ["http_proxy": nil, "all_proxy": nil, "ALL_PROXY": nil]
-                ),
-                guardedBy: Built.guardBinary,
-                timeout: .seconds(60)
-            )
-        }
     }
 }

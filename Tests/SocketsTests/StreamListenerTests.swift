@@ -9,7 +9,15 @@ extension SocketsTests {
         @Test(arguments: PollMechanism.allCases)
         func `a flood beyond the limit is closed at once, and others get in when there is room`(
             mechanism: PollMechanism
-        ) async throws {
+        ) async {
+            // In a process of its own: others open descriptors too.
+            let isPoll = mechanism == .poll
+            await #expect(processExitsWith: .success) { [isPoll = isPoll as Bool] in
+                try await Self.flood(isPoll ? .poll : .best)
+            }
+        }
+
+        private static func flood(_ mechanism: PollMechanism) async throws {
             let before = try openDescriptorCount()
             try await withLoop(mechanism) { loop in
                 let listener = try StreamListener(on: loop, at: .loopback(2), streamLimit: 5)
@@ -28,7 +36,8 @@ extension SocketsTests {
                 }
                 await listener.close()
             }
-            try await eventually { ((try? openDescriptorCount()) ?? .max) <= before }
+            // A leak would be of forty; the runtime opens a few for itself meanwhile.
+            try await eventually { ((try? openDescriptorCount()) ?? .max) <= before + 8 }
         }
 
         @Test func `a stream that was accepted echoes`() async throws {
@@ -69,7 +78,15 @@ extension SocketsTests {
         @Test(arguments: PollMechanism.allCases)
         func `without descriptors the listener waits, does not spin, and goes on later`(
             mechanism: PollMechanism
-        ) async throws {
+        ) async {
+            // In a process of its own: others open descriptors too.
+            let isPoll = mechanism == .poll
+            await #expect(processExitsWith: .success) { [isPoll = isPoll as Bool] in
+                try await Self.starveOfDescriptors(isPoll ? .poll : .best)
+            }
+        }
+
+        private static func starveOfDescriptors(_ mechanism: PollMechanism) async throws {
             try await withLoop(mechanism) { loop in
                 let listener = try StreamListener(on: loop, at: .loopback(2))
                 try await listener.start { stream in

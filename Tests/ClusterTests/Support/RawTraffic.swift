@@ -29,7 +29,8 @@ enum RawTraffic {
     }
 
     /// Connects, sends, and closes after a moment; being refused or cut off is fine.
-    static func send(_ bytes: [UInt8], to target: Endpoint) async {
+    static func send(_ bytes: [UInt8], to target: Endpoint) async throws {
+        try Task.checkCancellation()
         guard let channel = try? await connect(to: target) else { return }
         try? await channel.writeAndFlush(ByteBuffer(bytes: bytes)).get()
         try? await Task.sleep(for: .milliseconds(5))
@@ -37,9 +38,13 @@ enum RawTraffic {
     }
 
     /// Opens many connections that say nothing; those that are not taken are left out.
-    static func idleConnections(_ count: Int, to target: Endpoint) async -> [any Channel] {
+    static func idleConnections(
+        _ count: Int,
+        to target: Endpoint
+    ) async throws -> [any Channel] {
         var channels: [any Channel] = []
         for _ in 0..<count {
+            try Task.checkCancellation()
             if let channel = try? await connect(to: target) { channels.append(channel) }
         }
         return channels

@@ -147,7 +147,7 @@ final class TestCluster: Sendable {
     /// Kills what runs, looks for what outlived its agent, and removes what was written.
     fileprivate func end(failed: Bool) async {
         let agents = agents
-        if failed {
+        if failed || ProcessInfo.processInfo.environment["CARAVAN_TEST_LOGS"] != nil {
             for agent in agents {
                 print("--- the end of what agent \(agent.name) at \(agent.address) said:")
                 for line in agent.running?.lines.suffix(60) ?? [] { print(line) }
@@ -174,7 +174,6 @@ final class TestCluster: Sendable {
 
 /// Gives a test a cluster, and clears up after it however it ends.
 func withCluster(_ body: (TestCluster) async throws -> Void) async throws {
-    try await TestEngine.require()
     let failuresBefore = Failures.count
     let cluster = try await TestCluster()
     do {

@@ -1,7 +1,6 @@
 import EngineStore
 import Foundation
 import Processes
-import Testing
 
 /// The llama.cpp that the clusters run, the one place that knows where it comes from.
 enum TestEngine {
@@ -32,7 +31,7 @@ enum TestEngine {
             cache: build + "/caravan-packages",
             guardedBy: guardBinary
         ) { progress in
-            print("engine: \(progress.phase)")
+            if progress.fraction == nil { print("engine: \(progress.phase)") }
         }.install()
     }
 
@@ -41,13 +40,6 @@ enum TestEngine {
     }
 
     static var folder: String { get async throws { try await search.value.get().folder } }
-
-    /// Ends a test as skipped where there is no llama.cpp.
-    static func require() async throws {
-        if case .failure(let problem) = await search.value {
-            try Test.cancel("no llama.cpp: \(problem)")
-        }
-    }
 
     /// llama-server, without any agent.
     static func serverCommand(_ arguments: [String]) async throws -> ChildCommand {

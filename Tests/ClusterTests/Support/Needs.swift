@@ -1,0 +1,30 @@
+import Testing
+
+/// Skips tests, with the reason, where something that they need is not to be had.
+///
+/// Asked before any test runs: such a test is reported as skipped and is never begun.
+struct Needs: TestTrait, SuiteTrait {
+    fileprivate let find: @Sendable () async throws -> Void
+
+    var isRecursive: Bool { true }
+
+    func prepare(for test: Test) async throws {
+        do {
+            try await find()
+        } catch {
+            try Test.cancel("\(error)")
+        }
+    }
+}
+
+extension Trait where Self == Needs {
+    /// The real llama.cpp, and so time and memory.
+    static var needsEngine: Self {
+        Needs { _ = try await TestEngine.folder }
+    }
+
+    /// A Python interpreter with the package `openai`.
+    static var needsOpenAIClient: Self {
+        Needs { _ = try await PythonClient.interpreter }
+    }
+}
