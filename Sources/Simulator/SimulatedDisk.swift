@@ -9,11 +9,16 @@ final class SimulatedDisk: @unchecked Sendable {
     private var isDamaged = false
     private var crashCount = 0
 
-    /// How long it takes until a record would survive a power cut.
-    private static let syncTime: ClosedRange<Duration> = .microseconds(500) ... .milliseconds(25)
+    /// How long it takes until a record would survive a power cut, at most; drawn once a device,
+    /// because flash in a phone is not like a server's.
+    private let syncLimit: Duration
+    private static let syncLimits: [Duration] = [
+        .milliseconds(2), .milliseconds(10), .milliseconds(50), .milliseconds(300),
+    ]
 
     init(generator: SeededGenerator) {
         self.generator = generator
+        syncLimit = Self.syncLimits[self.generator.below(Self.syncLimits.count)]
     }
 
     /// The record of the last life; nil if there is none or it cannot be trusted.
@@ -37,7 +42,7 @@ final class SimulatedDisk: @unchecked Sendable {
     ) {
         let crashes = crashCount
         host.simulation.outside(
-            after: generator.duration(in: Self.syncTime),
+            after: generator.duration(in: .microseconds(500) ... syncLimit),
             node: host.index
         ) { [self] in
             guard crashCount == crashes else { return }
