@@ -42,7 +42,7 @@ final class SimulatedDisk: @unchecked Sendable {
     ) {
         let crashes = crashCount
         host.simulation.outside(
-            after: generator.duration(in: .microseconds(500) ... syncLimit),
+            after: generator.duration(in: .microseconds(500)...syncLimit),
             node: host.index
         ) { [self] in
             guard crashCount == crashes else { return }
