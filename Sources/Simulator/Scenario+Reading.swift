@@ -6,12 +6,11 @@ extension Scenario {
     package init(json bytes: [UInt8]) throws(ScenarioError) {
         var fields = try ScenarioFields(JSONSource.read(bytes), path: "")
         name = try fields.demand("name", ScenarioValue.text)
+        description = try fields.take("description", ScenarioValue.text)
         let count = try fields.demand("nodes", ScenarioValue.integer(in: 1...Self.nodeLimit))
         nodeCount = count
         let nodes = NodeNames(count: count)
-        seed = UInt64(
-            try fields.take("seed", ScenarioValue.integer(in: 0...(1 << 53))) ?? 1
-        )
+        seed = try fields.take("seed", ScenarioValue.seed) ?? 1
         network = try fields.take("network", LinkSettings.init) ?? LinkSettings()
         startWithin =
             try fields.take("startWithin", ScenarioValue.duration) ?? .milliseconds(500)
@@ -55,6 +54,13 @@ extension Scenario {
             throw ScenarioError(
                 "the run must last until liveness is judged: at least \(end.scenarioText)",
                 at: durationValue?.position,
+                keyPath: "duration"
+            )
+        }
+        guard duration <= .scenarioLimit else {
+            throw ScenarioError(
+                "the run would last \(duration.scenarioText); at most "
+                    + "\(Duration.scenarioLimit.scenarioText)",
                 keyPath: "duration"
             )
         }

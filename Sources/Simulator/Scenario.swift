@@ -8,6 +8,8 @@ package struct Scenario: Equatable, Sendable {
     package static let nodeLimit = 1000
 
     package var name: String
+    /// What it shows, for people.
+    package var description: String?
     package var nodeCount: Int
     /// The seed of a run for which none is asked.
     package var seed: UInt64 = 1

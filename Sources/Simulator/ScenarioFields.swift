@@ -103,6 +103,12 @@ enum ScenarioValue {
         }
     }
 
+    /// A whole number; a text for those that JSON's numbers cannot hold.
+    static func seed(_ value: JSONValue, _ path: String) throws(ScenarioError) -> UInt64 {
+        if case .text(let text) = value.content, let seed = UInt64(text) { return seed }
+        return UInt64(try integer(in: 0...(1 << 53))(value, path))
+    }
+
     static func number(
         in range: ClosedRange<Double>
     ) -> (JSONValue, String) throws(ScenarioError) -> Double {
