@@ -39,6 +39,19 @@ extension Scenario {
         case .link(let from, let to, let change): return ("link", link(from, to) + change.members)
         case .rpcServer(let nodes, let does):
             return ("rpcServer", [node(nodes), self.does(does.rawValue)])
+        case .isolation(let nodes):
+            return ("isolation", [ScenarioText.member("nodes", self.nodes(nodes))])
+        case .jam(let from, let to): return ("jam", link(from, to))
+        case .slow(let nodes, let factor):
+            return ("slow", [node(nodes), ScenarioText.member("factor", "\(factor)")])
+        case .reset(let from, let to): return ("reset", link(from, to))
+        case .jump(let nodes, let distance):
+            let by = ScenarioText.member("by", ScenarioText.quoted(distance))
+            return ("jump", [node(nodes), by])
+        case .disk(let nodes, let does): return ("disk", [node(nodes), self.does(does.rawValue)])
+        case .join(let nodes): return ("join", [node(nodes)])
+        case .llamaServer(let nodes, let does):
+            return ("llamaServer", [node(nodes), self.does(does.rawValue)])
         }
     }
 

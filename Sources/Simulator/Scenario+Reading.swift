@@ -2,9 +2,14 @@ import LayerPlacement
 import Primitives
 
 extension Scenario {
+    private static let keys = [
+        "name", "description", "nodes", "seed", "duration", "startWithin", "seeds", "network",
+        "model", "faults", "swarm", "liveness", "policy", "expect",
+    ]
+
     /// Reads a scenario file; the first thing that is wrong with it is the error.
     package init(json bytes: [UInt8]) throws(ScenarioError) {
-        var fields = try ScenarioFields(JSONSource.read(bytes), path: "")
+        var fields = try ScenarioFields(JSONSource.read(bytes), path: "", keys: Self.keys)
         name = try fields.demand("name", ScenarioValue.text)
         description = try fields.take("description", ScenarioValue.text)
         let count = try fields.demand("nodes", ScenarioValue.integer(in: 1...Self.nodeLimit))
@@ -29,7 +34,7 @@ extension Scenario {
                 )
             } ?? []
         swarm = try fields.take("swarm", Swarm.init)
-        _ = try fields.take("policy", ScenarioValue.choice(Policy.self))
+        if let policy = fields.take("policy") { try Self.readPolicy(policy) }
         expectations =
             try fields.take("expect") { value, path throws(ScenarioError) in
                 try ScenarioValue.list(
@@ -40,7 +45,6 @@ extension Scenario {
             } ?? (model == nil ? [.convergence] : [.convergence, .settled])
         let durationValue = fields.take("duration")
         let livenessValue = fields.take("liveness")
-        try fields.finish()
 
         liveness = Liveness(at: .zero)
         duration = .zero
@@ -66,9 +70,18 @@ extension Scenario {
         }
     }
 
-    /// The only policy so far.
-    private enum Policy: String, CaseIterable {
-        case available
+    /// The only policy so far is what runs anyway.
+    private static func readPolicy(_ value: JSONValue) throws(ScenarioError) {
+        switch value.content {
+        case .text("available"): return
+        case .text("quorum"):
+            throw ScenarioError(
+                "\"quorum\" is not there yet; only \"available\" can be simulated",
+                at: value.position,
+                keyPath: "policy"
+            )
+        default: throw ScenarioValue.mismatch("\"available\"", value, "policy")
+        }
     }
 
     /// When the last thing happens that is not permanent.
@@ -142,21 +155,24 @@ extension Liveness {
     ) throws(ScenarioError) {
         at = defaultAt
         guard let value else { return }
-        var fields = try ScenarioFields(value, path: "liveness")
+        var fields = try ScenarioFields(value, path: "liveness", keys: ["at", "within", "core"])
         at = try fields.take("at", ScenarioValue.duration) ?? defaultAt
         within = try fields.take("within", ScenarioValue.duration) ?? Self.defaultWithin
         core = try fields.take("core", nodes.set)
-        try fields.finish()
     }
 }
 
 extension ScenarioModel {
+    private static let keys = [
+        "name", "context", "holders", "launchAt", "loadTime", "requestEvery",
+    ]
+
     fileprivate init(
         _ value: JSONValue,
         _ path: String,
         _ nodes: NodeNames
     ) throws(ScenarioError) {
-        var fields = try ScenarioFields(value, path: path)
+        var fields = try ScenarioFields(value, path: path, keys: Self.keys)
         let context = try fields.take("context", ScenarioValue.integer(in: 1...(1 << 20)))
         wanted = WantedModel(
             name: try fields.take("name", ScenarioValue.text) ?? "tiny.gguf",
@@ -166,15 +182,13 @@ extension ScenarioModel {
         launchAt = try fields.take("launchAt", ScenarioValue.duration) ?? .seconds(5)
         loadTime = try fields.take("loadTime", ScenarioValue.duration) ?? .seconds(3)
         requestEvery = try fields.take("requestEvery", ScenarioValue.duration)
-        try fields.finish()
     }
 }
 
 extension LinkSettings {
     fileprivate init(_ value: JSONValue, _ path: String) throws(ScenarioError) {
-        var fields = try ScenarioFields(value, path: path)
+        var fields = try ScenarioFields(value, path: path, keys: LinkChange.keys)
         let change = try LinkChange(&fields)
-        try fields.finish()
         self.init()
         apply(change)
     }
@@ -185,16 +199,20 @@ extension LinkSettings {
         duplicate = change.duplicate ?? duplicate
         reorder = change.reorder ?? reorder
         corrupt = change.corrupt ?? corrupt
+        capacity = change.capacity ?? capacity
     }
 }
 
 extension LinkChange {
+    static let keys = ["latency", "loss", "duplicate", "reorder", "corrupt", "capacity"]
+
     init(_ fields: inout ScenarioFields) throws(ScenarioError) {
         latency = try fields.take("latency", LinkSettings.Latency.init)
         loss = try fields.take("loss", ScenarioValue.share)
         duplicate = try fields.take("duplicate", ScenarioValue.share)
         reorder = try fields.take("reorder", ScenarioValue.share)
         corrupt = try fields.take("corrupt", ScenarioValue.share)
+        capacity = try fields.take("capacity", ScenarioValue.integer(in: 1...1_000_000_000_000))
     }
 }
 
@@ -207,7 +225,7 @@ extension LinkSettings.Latency {
             distribution = .constant
             return
         }
-        var fields = try ScenarioFields(value, path: path)
+        var fields = try ScenarioFields(value, path: path, keys: ["min", "mean", "distribution"])
         minimum = try fields.take("min", ScenarioValue.duration) ?? .milliseconds(1)
         mean = try fields.take("mean", ScenarioValue.duration) ?? .milliseconds(5)
         distribution =
@@ -215,7 +233,6 @@ extension LinkSettings.Latency {
                 "distribution",
                 ScenarioValue.choice(LinkSettings.Distribution.self)
             ) ?? .exponential
-        try fields.finish()
         guard minimum <= mean else {
             throw ScenarioError(
                 "\"min\" must not be above \"mean\"",
@@ -228,7 +245,11 @@ extension LinkSettings.Latency {
 
 extension Swarm {
     fileprivate init(_ value: JSONValue, _ path: String) throws(ScenarioError) {
-        var fields = try ScenarioFields(value, path: path)
+        var fields = try ScenarioFields(
+            value,
+            path: path,
+            keys: ["lasts"] + Kind.allCases.map(\.rawValue)
+        )
         rates = []
         for kind in Kind.allCases {
             if let range = try fields.take(kind.rawValue, Self.range) {
@@ -236,7 +257,6 @@ extension Swarm {
             }
         }
         if let range = try fields.take("lasts", Self.durations) { lasts = range }
-        try fields.finish()
     }
 
     private static func range(

@@ -81,7 +81,8 @@ extension LinkSettings {
             loss: loss,
             duplicate: duplicate,
             reorder: reorder,
-            corrupt: corrupt
+            corrupt: corrupt,
+            capacity: capacity
         )
     }
 }
@@ -110,6 +111,7 @@ extension LinkChange {
         for case (let name, let share?) in shares {
             members.append(ScenarioText.member(name, "\(share)"))
         }
+        if let capacity { members.append(ScenarioText.member("capacity", "\(capacity)")) }
         return members
     }
 }

@@ -38,6 +38,8 @@ package struct LinkSettings: Equatable, Sendable {
     package var reorder = 0.0
     /// Which share of datagrams arrives cut short.
     package var corrupt = 0.0
+    /// Bytes a second; nil for as many as anybody sends.
+    package var capacity: Int?
 
     package init() {}
 
@@ -105,6 +107,20 @@ package enum Fault: Equatable, Sendable {
     case drift([Int], rate: Double)
     case link(from: [Int], to: [Int], LinkChange)
     case rpcServer([Int], RPCServerFault)
+    /// No two of the nodes hear each other, as behind an access point that isolates its clients.
+    case isolation([Int])
+    /// Packets queue until the end, and then come all at once.
+    case jam(from: [Int], to: [Int])
+    /// What the nodes send takes so many times as long.
+    case slow([Int], factor: Double)
+    /// Something between the nodes resets the streams that are open between them, once.
+    case reset(from: [Int], to: [Int])
+    /// The nodes' clocks jump forward, once, as after a suspend.
+    case jump([Int], by: Duration)
+    case disk([Int], DiskTrouble)
+    /// The nodes are switched on now, and not at the beginning.
+    case join([Int])
+    case llamaServer([Int], LlamaServerFault)
 }
 
 /// What a crash does to a disk.
@@ -115,6 +131,21 @@ package enum DiskFault: String, Sendable, CaseIterable {
     case torn
     /// Nothing is there any more.
     case lost
+}
+
+/// What a disk does while a fault lasts.
+package enum DiskTrouble: String, Sendable, CaseIterable {
+    /// Nothing can be saved, and the agent is told so.
+    case full
+}
+
+package enum LlamaServerFault: String, Sendable, CaseIterable {
+    /// The process aborts, once, whatever it is doing.
+    case abort
+    /// It says nothing while the fault lasts, over HTTP neither.
+    case hang
+    /// It does not finish loading while the fault lasts.
+    case neverReady
 }
 
 package enum RPCServerFault: String, Sendable, CaseIterable {
@@ -135,6 +166,7 @@ package struct LinkChange: Equatable, Sendable {
     package var duplicate: Double?
     package var reorder: Double?
     package var corrupt: Double?
+    package var capacity: Int?
 }
 
 /// Faults that are drawn from the seed: for each kind, between so and so many a second.

@@ -5,9 +5,10 @@ struct ScenarioFields {
     private var members: [JSONMember]
     private let position: SourcePosition
     let path: String
-    private var known: [String] = []
 
-    init(_ value: JSONValue, path: String) throws(ScenarioError) {
+    /// - Parameter keys: all that may be here. What else there is, is the error, before anything
+    ///   that is missing: most of the time it is what is missing, misspelt.
+    init(_ value: JSONValue, path: String, keys: [String]) throws(ScenarioError) {
         guard case .object(let members) = value.content else {
             throw ScenarioError(
                 "expected an object, found \(value.kind)",
@@ -18,6 +19,15 @@ struct ScenarioFields {
         self.members = members
         position = value.position
         self.path = path
+        guard let stranger = members.first(where: { !keys.contains($0.name) }) else { return }
+        let name = stranger.name.cut(toByteCount: 60)
+        let guess = keys.min { EditDistance.of($0, name) < EditDistance.of($1, name) }
+        var message = "unknown key \"\(name)\""
+        if let guess, EditDistance.of(guess, name) <= 2 {
+            message += ", did you mean \"\(guess)\"?"
+        }
+        message += "; known here: \(keys.sorted().joined(separator: ", "))"
+        throw ScenarioError(message, at: stranger.position, keyPath: path)
     }
 
     func path(of key: String) -> String { path.isEmpty ? key : path + "." + key }
@@ -26,7 +36,6 @@ struct ScenarioFields {
     var remaining: [String] { members.map(\.name) }
 
     mutating func take(_ key: String) -> JSONValue? {
-        known.append(key)
         guard let index = members.firstIndex(where: { $0.name == key }) else { return nil }
         return members.remove(at: index).value
     }
@@ -51,16 +60,24 @@ struct ScenarioFields {
     func missing(_ key: String) -> ScenarioError {
         ScenarioError("the key \"\(key)\" is missing", at: position, keyPath: path)
     }
+}
 
-    /// Refuses what nobody took.
-    func finish() throws(ScenarioError) {
-        guard let stranger = members.first else { return }
-        let keys = known.sorted().joined(separator: ", ")
-        throw ScenarioError(
-            "unknown key \"\(stranger.name)\"; known here: \(keys)",
-            at: stranger.position,
-            keyPath: path
-        )
+/// How far apart two words are.
+enum EditDistance {
+    /// The number of bytes to put in, to take out or to change (Levenshtein).
+    static func of(_ first: String, _ second: String) -> Int {
+        let target = Array(second.utf8)
+        var row = Array(0...target.count)
+        for (line, byte) in first.utf8.enumerated() {
+            var diagonal = row[0]
+            row[0] = line + 1
+            for column in target.indices {
+                let change = diagonal + (byte == target[column] ? 0 : 1)
+                diagonal = row[column + 1]
+                row[column + 1] = min(change, row[column] + 1, diagonal + 1)
+            }
+        }
+        return row[target.count]
     }
 }
 

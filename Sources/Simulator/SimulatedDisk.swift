@@ -8,6 +8,8 @@ final class SimulatedDisk: @unchecked Sendable {
     private var record: DurableRecord?
     private var isDamaged = false
     private var crashCount = 0
+    /// How many faults keep it full.
+    var fullCount = 0
 
     /// How long it takes until a record would survive a power cut, at most; drawn once a device,
     /// because flash in a phone is not like a server's.
@@ -38,16 +40,17 @@ final class SimulatedDisk: @unchecked Sendable {
     func write(
         _ record: DurableRecord,
         of host: SimulatedHost,
-        completion: @escaping () -> Void
+        completion: @escaping (Bool) -> Void
     ) {
         let crashes = crashCount
+        let isFull = fullCount > 0
         host.simulation.outside(
             after: generator.duration(in: .microseconds(500)...syncLimit),
             node: host.index
         ) { [self] in
             guard crashCount == crashes else { return }
-            self.record = record
-            completion()
+            if !isFull { self.record = record }
+            completion(!isFull)
         }
     }
 

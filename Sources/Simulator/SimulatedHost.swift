@@ -40,6 +40,7 @@ final class SimulatedHost: @unchecked Sendable {
     var streams: [UInt64: SimulatedStream] = [:]
     var processes: [SimulatedProcess] = []
     var rpcFaults = RPCServerFaults()
+    var llamaFaults = LlamaServerFaults()
 
     init(index: Int, simulation: Simulation, generator: SeededGenerator) {
         self.index = index
@@ -140,6 +141,12 @@ final class SimulatedHost: @unchecked Sendable {
         delayedByteCount = 0
     }
 
+    /// It is not switched on before `recover`.
+    func keepOut() {
+        outages += 1
+        powerCuts += 1
+    }
+
     func recover(power: Bool) {
         outages -= 1
         if power { powerCuts -= 1 }
@@ -196,6 +203,11 @@ final class SimulatedHost: @unchecked Sendable {
         }
         delayed.append(event)
         return true
+    }
+
+    func jumpClock(by distance: Duration) {
+        clock.jump(by: distance.wholeNanoseconds)
+        loop?.retimeAll()
     }
 
     func changeClock(rate: Double) {

@@ -6,6 +6,32 @@ import Primitives
 import Runtime
 import Supervision
 
+/// Which faults a device's llama-server has now.
+struct LlamaServerFaults {
+    private var counts: [LlamaServerFault: Int] = [:]
+
+    func has(_ fault: LlamaServerFault) -> Bool { (counts[fault] ?? 0) > 0 }
+
+    mutating func begin(_ fault: LlamaServerFault) { counts[fault, default: 0] += 1 }
+
+    mutating func end(_ fault: LlamaServerFault) { counts[fault, default: 1] -= 1 }
+}
+
+extension SimulatedHost {
+    func begin(_ fault: LlamaServerFault) {
+        llamaFaults.begin(fault)
+        guard fault == .abort else { return }
+        for case let server as SimulatedLlamaServer in processes {
+            server.abort("/src/ggml/src/ggml.c:1: GGML_ASSERT failed")
+        }
+    }
+
+    func end(_ fault: LlamaServerFault) {
+        llamaFaults.end(fault)
+        for case let server as SimulatedLlamaServer in processes { server.goOn() }
+    }
+}
+
 /// `llama-server --rpc` as it was measured: it speaks to its workers in turn, loads, serves, and
 /// aborts when a worker is gone at a moment at which it needs one.
 final class SimulatedLlamaServer: SimulatedProcess, @unchecked Sendable {
@@ -40,6 +66,8 @@ final class SimulatedLlamaServer: SimulatedProcess, @unchecked Sendable {
     /// Until when a request is under way.
     private var busyUntil: Int64 = 0
     private var terminations = 0
+    /// What a fault keeps it from doing now.
+    private var postponed: [() -> Void] = []
 
     init(
         _ world: SimulatedWorld,
@@ -61,6 +89,20 @@ final class SimulatedLlamaServer: SimulatedProcess, @unchecked Sendable {
 
     override func ended() {
         workers = []
+        postponed = []
+    }
+
+    private func postpones(_ action: @escaping () -> Void) -> Bool {
+        guard host.llamaFaults.has(.hang) else { return false }
+        postponed.append(action)
+        return true
+    }
+
+    /// A fault is over: does what it kept from being done.
+    func goOn() {
+        let actions = postponed
+        postponed = []
+        for action in actions where isAlive { action() }
     }
 
     /// In the middle of a request a first SIGTERM mostly hangs.
@@ -88,6 +130,7 @@ final class SimulatedLlamaServer: SimulatedProcess, @unchecked Sendable {
     }
 
     private func happened(_ event: StreamEvent, worker index: Int) {
+        guard !postpones({ [unowned self] in happened(event, worker: index) }) else { return }
         switch event {
         case .opened: workers[index].stream?.send(workers[index].probe.opening)
         case .received(let bytes):
@@ -95,18 +138,21 @@ final class SimulatedLlamaServer: SimulatedProcess, @unchecked Sendable {
         case .closed:
             workers[index].isGone = true
             switch phase {
-            case .connecting: abort("650: Failed to connect to \(workers[index].endpoint)")
+            case .connecting:
+                abort("\(Self.source):650: Failed to connect to \(workers[index].endpoint)")
             case .loading: abort(Self.crashed)
             case .ready: if workers[index].waitsForAnswer { abort(Self.crashed) }
             }
         }
     }
 
-    private static let crashed = "401: Remote RPC server crashed or returned malformed response"
+    private static let source = "/src/ggml/src/ggml-rpc/ggml-rpc.cpp"
+    private static let crashed =
+        "\(source):401: Remote RPC server crashed or returned malformed response"
 
     private func greeted(_ bytes: [UInt8], _ index: Int) {
         guard let step = try? workers[index].probe.receive(bytes) else {
-            abort("655: RPC handshake failed for \(workers[index].endpoint)")
+            abort("\(Self.source):655: RPC handshake failed for \(workers[index].endpoint)")
             return
         }
         switch step {
@@ -114,7 +160,7 @@ final class SimulatedLlamaServer: SimulatedProcess, @unchecked Sendable {
         case .needsMore: break
         case .done(let answer):
             guard SimulatedRPCServer.version.accepts(server: answer.version) else {
-                abort("655: RPC handshake failed for \(workers[index].endpoint)")
+                abort("\(Self.source):655: RPC handshake failed for \(workers[index].endpoint)")
                 return
             }
             simulation.safety.uses(self, workerAt: workers[index].endpoint, simulation)
@@ -171,6 +217,11 @@ final class SimulatedLlamaServer: SimulatedProcess, @unchecked Sendable {
 
     private func continueLoading() {
         guard case .loading(let step) = phase else { return }
+        guard !postpones({ [unowned self] in continueLoading() }) else { return }
+        if step == Self.loadSteps, host.llamaFaults.has(.neverReady) {
+            postponed.append { [unowned self] in continueLoading() }
+            return
+        }
         tell(.loads(Double(step) / Double(Self.loadSteps)))
         guard step < Self.loadSteps else {
             becomeReady()
@@ -235,6 +286,7 @@ final class SimulatedLlamaServer: SimulatedProcess, @unchecked Sendable {
 
     private func awaitRequest(_ interval: Duration) {
         after(interval) { [self] in
+            guard !postpones({ [unowned self] in awaitRequest(interval) }) else { return }
             busyUntil = simulation.now + Self.requestTime.wholeNanoseconds
             ask(SimulatedRPCServer.Command.deviceCount)
             after(Self.requestTime) { [self] in awaitRequest(interval) }
@@ -243,20 +295,21 @@ final class SimulatedLlamaServer: SimulatedProcess, @unchecked Sendable {
 
     private func nextToken() {
         after(Self.tokenTime) { [self] in
-            guard simulation.now < busyUntil,
+            guard !host.llamaFaults.has(.hang), simulation.now < busyUntil,
                 workers.allSatisfy({ !$0.waitsForAnswer })
             else { return }
             ask(SimulatedRPCServer.Command.deviceCount)
         }
     }
 
-    private func abort(_ message: String) {
+    func abort(_ message: String) {
         guard isAlive else { return }
-        say("/src/ggml/src/ggml-rpc/ggml-rpc.cpp:\(message)")
+        say(message)
         exit(.signalled(6))
     }
 
     private func answerHTTP(_ stream: SimulatedStream) {
+        guard !postpones({ [unowned self] in answerHTTP(stream) }) else { return }
         let status: String
         switch phase {
         case .connecting, .loading: status = "503 Service Unavailable"

@@ -168,6 +168,11 @@ struct SimulatedClock {
         return Int64((Double(missing) / rate).rounded(.up)) + 1
     }
 
+    /// Goes forward at once, as after a suspend.
+    mutating func jump(by distance: Int64) {
+        base += distance
+    }
+
     mutating func change(rate: Double, at now: Int64) {
         base = read(now)
         since = now

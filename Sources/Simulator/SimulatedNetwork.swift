@@ -4,6 +4,7 @@ import Primitives
 ///
 /// The fate of the n-th packet of a link follows from the seed, the link and n alone: removing a
 /// fault leaves every other packet's fate as it was, without which no failure could be shrunk.
+/// Only links with a capacity remember more: what is queued.
 struct SimulatedNetwork {
     /// How long anything takes within one node.
     static let localLatency: Int64 = 30_000
@@ -18,10 +19,21 @@ struct SimulatedNetwork {
     private var changes: [(id: Int, from: [Int], to: [Int], change: LinkChange)] = []
     /// Per directed link, only while something is changed.
     private var changed: [LinkSettings]?
+    private var jams: [(id: Int, from: [Int], to: [Int], end: Int64)] = []
+    /// Per node: how many times as long what it sends takes.
+    private var slowness: [Double]
+    /// Per directed link, once one has a capacity: until when it is sending.
+    private var busyUntil: [Int64] = []
+
+    /// What a datagram has around it, and a control packet is.
+    static let headerByteCount = 28
+    /// How many bytes wait at a link with a capacity; more are dropped at the tail.
+    static let queueByteLimit = 65_536
 
     init(nodeCount: Int, settings: LinkSettings, generator: SeededGenerator) {
         self.nodeCount = nodeCount
         base = settings
+        slowness = Array(repeating: 1, count: nodeCount)
         streams = generator
         counts = Array(repeating: 0, count: nodeCount * nodeCount)
         blocks = Array(repeating: 0, count: nodeCount * nodeCount)
@@ -35,7 +47,8 @@ struct SimulatedNetwork {
 
     // MARK: - Packets
 
-    mutating func fate(from: Int, to: Int) -> Fate {
+    /// - Parameter byteCount: without headers.
+    mutating func fate(from: Int, to: Int, byteCount: Int, at now: Int64) -> Fate {
         guard from != to else {
             return .arrives(Self.localLatency, again: nil, corrupt: false)
         }
@@ -43,8 +56,10 @@ struct SimulatedNetwork {
         var draws = nextDraws(link)
         guard blocks[link] == 0 else { return .lost }
         let settings = changed?[link] ?? base
+        guard let wait = queueing(link, settings.capacity, byteCount, now) else { return .lost }
         if settings.loss > 0, draws.fraction() < settings.loss { return .lost }
-        let delay = Self.delay(settings, &draws)
+        let held = wait + jamTime(from, to, now)
+        let delay = held + slowed(Self.delay(settings, &draws), from)
         guard settings.duplicate > 0 || settings.corrupt > 0 else {
             return .arrives(delay, again: nil, corrupt: false)
         }
@@ -52,9 +67,38 @@ struct SimulatedNetwork {
         let isDouble = draws.fraction() < settings.duplicate
         return .arrives(
             delay,
-            again: isDouble ? Self.delay(settings, &draws) : nil,
+            again: isDouble ? held + slowed(Self.delay(settings, &draws), from) : nil,
             corrupt: isCorrupt
         )
+    }
+
+    private func slowed(_ delay: Int64, _ node: Int) -> Int64 {
+        slowness[node] == 1 ? delay : Int64(Double(delay) * slowness[node])
+    }
+
+    private func jamTime(_ from: Int, _ to: Int, _ now: Int64) -> Int64 {
+        var time: Int64 = 0
+        for jam in jams where jam.from.contains(from) && jam.to.contains(to) {
+            time = max(time, jam.end - now)
+        }
+        return time
+    }
+
+    /// How long a packet waits for the link and is being sent; nil if the queue is full.
+    private mutating func queueing(
+        _ link: Int,
+        _ capacity: Int?,
+        _ byteCount: Int,
+        _ now: Int64
+    ) -> Int64? {
+        guard let capacity else { return 0 }
+        if busyUntil.isEmpty { busyUntil = Array(repeating: 0, count: nodeCount * nodeCount) }
+        let nanosecondsPerByte = 1e9 / Double(capacity)
+        let wait = max(0, busyUntil[link] - now)
+        guard Double(wait) <= nanosecondsPerByte * Double(Self.queueByteLimit) else { return nil }
+        let size = Double(byteCount + Self.headerByteCount)
+        busyUntil[link] = now + wait + Int64((nanosecondsPerByte * size).rounded(.up))
+        return busyUntil[link] - now
     }
 
     private mutating func nextDraws(_ link: Int) -> SeededGenerator {
@@ -106,6 +150,24 @@ struct SimulatedNetwork {
     mutating func endChange(_ id: Int) {
         changes.removeAll { $0.id == id }
         applyChanges()
+    }
+
+    mutating func jam(_ id: Int, from: [Int], to: [Int], until end: Int64) {
+        jams.append((id, from, to, end))
+    }
+
+    mutating func endJam(_ id: Int) {
+        jams.removeAll { $0.id == id }
+    }
+
+    mutating func slow(_ node: Int, by factor: Double) {
+        slowness[node] *= factor
+    }
+
+    mutating func endSlow(_ node: Int, by factor: Double) {
+        slowness[node] /= factor
+        // Rounding must not leave a node a hair away from its usual pace.
+        if abs(slowness[node] - 1) < 1e-6 { slowness[node] = 1 }
     }
 
     private mutating func applyChanges() {

@@ -57,6 +57,13 @@ final class SimulatedStream: StreamConnection, @unchecked Sendable {
         case established
         case bytes([UInt8])
         case end
+
+        var byteCount: Int {
+            switch self {
+            case .bytes(let bytes): bytes.count
+            case .established, .end: 0
+            }
+        }
     }
 
     private static let firstRetry: Duration = .milliseconds(200)
@@ -163,6 +170,15 @@ final class SimulatedStream: StreamConnection, @unchecked Sendable {
         leave()
     }
 
+    /// Something on the way sends this end a reset in the other's name. If the reset gets lost,
+    /// the stream is half-open.
+    func cut(between isMeant: (_ peer: Int) -> Bool) {
+        guard state != .gone, let other, other.host !== host, isMeant(other.host.index) else {
+            return
+        }
+        carry(from: other.host, to: host) { [self] in resetArrives() }
+    }
+
     /// Lets go of everything; the run is over.
     func forget() {
         other?.other = nil
@@ -184,7 +200,12 @@ final class SimulatedStream: StreamConnection, @unchecked Sendable {
         guard !isSending, !queue.isEmpty, state != .gone, let other else { return }
         isSending = true
         let count = queue.count
-        let fate = simulation.network.fate(from: host.index, to: other.host.index)
+        let fate = simulation.network.fate(
+            from: host.index,
+            to: other.host.index,
+            byteCount: queue.reduce(0) { $0 + $1.byteCount },
+            at: simulation.now
+        )
         guard case .arrives(let delay, _, _) = fate else {
             retry()
             return
@@ -306,7 +327,12 @@ final class SimulatedStream: StreamConnection, @unchecked Sendable {
         to target: SimulatedHost,
         _ action: @escaping () -> Void
     ) {
-        let fate = simulation.network.fate(from: source.index, to: target.index)
+        let fate = simulation.network.fate(
+            from: source.index,
+            to: target.index,
+            byteCount: 0,
+            at: simulation.now
+        )
         guard case .arrives(let delay, _, _) = fate else { return }
         simulation.outside(after: .nanoseconds(delay), node: target.index) { [self] in
             guard simulation.network.isOpen(from: source.index, to: target.index), target.hasPower

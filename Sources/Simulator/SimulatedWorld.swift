@@ -50,7 +50,12 @@ extension SimulatedWorld: DatagramTransport {
             destination.port == SimulatedHost.agentPort
         else { return }
         var copy = [UInt8](copying: bytes)
-        switch simulation.network.fate(from: host.index, to: target.index) {
+        switch simulation.network.fate(
+            from: host.index,
+            to: target.index,
+            byteCount: bytes.count,
+            at: simulation.now
+        ) {
         case .lost:
             simulation.statistics.lostCount += 1
             if simulation.trace.isWriting { writeSend(.lost, copy, target) }
@@ -105,7 +110,7 @@ extension SimulatedWorld: StreamTransport {
 
 extension SimulatedWorld: DurableStore {
     func save(_ record: DurableRecord, completion: @escaping @Sendable (Bool) -> Void) {
-        disk.write(record, of: host) { [self] in later(.zero) { completion(true) } }
+        disk.write(record, of: host) { [self] isKept in later(.zero) { completion(isKept) } }
     }
 
     private var disk: SimulatedDisk { host.disk }

@@ -4,9 +4,12 @@ import Runtime
 // What goes wrong, and gets well again.
 extension Simulation {
     func schedule(_ scheduled: ScheduledFault, number: Int) {
+        if case .join(let nodes) = scheduled.fault {
+            for node in nodes { hosts[node].keepOut() }
+        }
         outside(after: scheduled.at) { [unowned self] in
             trace.line(.fault, now, from: nil, to: nil, "begins: \(scheduled.fault)")
-            begin(scheduled.fault, number: number)
+            begin(scheduled, number: number)
             guard let lasts = scheduled.lasts else { return }
             outside(after: lasts) { [unowned self] in
                 trace.line(.fault, now, from: nil, to: nil, "ends: \(scheduled.fault)")
@@ -15,9 +18,10 @@ extension Simulation {
         }
     }
 
-    private func begin(_ fault: Fault, number: Int) {
+    private func begin(_ scheduled: ScheduledFault, number: Int) {
+        let fault = scheduled.fault
         switch fault {
-        case .partition, .oneWay, .bridge:
+        case .partition, .oneWay, .bridge, .isolation:
             for (from, to) in closedLinks(of: fault) { network.block(from: from, to: to) }
         case .crash(let nodes, let disk, let power):
             for node in nodes { hosts[node].crash(disk: disk, power: power) }
@@ -28,12 +32,22 @@ extension Simulation {
             network.change(number, from: from, to: to, change)
         case .rpcServer(let nodes, let does):
             for node in nodes { hosts[node].begin(does) }
+        case .jam(let from, let to):
+            let end = now + (scheduled.lasts ?? .zero).wholeNanoseconds
+            network.jam(number, from: from, to: to, until: end)
+        case .slow(let nodes, let factor): for node in nodes { network.slow(node, by: factor) }
+        case .reset(let from, let to): reset(from: from, to: to)
+        case .jump(let nodes, let distance):
+            for node in nodes { hosts[node].jumpClock(by: distance) }
+        case .disk(let nodes, .full): for node in nodes { hosts[node].disk.fullCount += 1 }
+        case .join(let nodes): for node in nodes { hosts[node].recover(power: true) }
+        case .llamaServer(let nodes, let does): for node in nodes { hosts[node].begin(does) }
         }
     }
 
     private func end(_ fault: Fault, number: Int) {
         switch fault {
-        case .partition, .oneWay, .bridge:
+        case .partition, .oneWay, .bridge, .isolation:
             for (from, to) in closedLinks(of: fault) { network.unblock(from: from, to: to) }
         case .crash(let nodes, _, let power):
             for node in nodes { hosts[node].recover(power: power) }
@@ -42,6 +56,24 @@ extension Simulation {
         case .link: network.endChange(number)
         case .rpcServer(let nodes, let does):
             for node in nodes { hosts[node].end(does) }
+        case .jam: network.endJam(number)
+        case .slow(let nodes, let factor): for node in nodes { network.endSlow(node, by: factor) }
+        case .disk(let nodes, .full): for node in nodes { hosts[node].disk.fullCount -= 1 }
+        case .llamaServer(let nodes, let does): for node in nodes { hosts[node].end(does) }
+        // These happen at one moment.
+        case .reset, .jump, .join: break
+        }
+    }
+
+    /// Both ends are told, each by a packet that may get lost.
+    private func reset(from: [Int], to: [Int]) {
+        for host in hosts {
+            for id in host.streams.keys.sorted() {
+                host.streams[id]?.cut { peer in
+                    from.contains(host.index) && to.contains(peer)
+                        || from.contains(peer) && to.contains(host.index)
+                }
+            }
         }
     }
 
@@ -65,7 +97,13 @@ extension Simulation {
                     closed.append((source, target))
                 }
             }
-        case .crash, .stall, .drift, .link, .rpcServer: break
+        case .isolation(let isolated):
+            for source in isolated {
+                for target in isolated where target != source { closed.append((source, target)) }
+            }
+        case .crash, .stall, .drift, .link, .rpcServer, .jam, .slow, .reset, .jump, .disk, .join,
+            .llamaServer:
+            break
         }
         return closed
     }

@@ -45,7 +45,10 @@ struct ScenarioTests {
     }
 
     @Test(arguments: [
-        (#"{"name":"a","nodes":3,"fautls":[]}"#, "1:23: unknown key \"fautls\"; known here: "),
+        (
+            #"{"name":"a","nodes":3,"fautls":[]}"#,
+            "1:23: unknown key \"fautls\", did you mean \"faults\"?; known here: "
+        ),
         (#"{"nodes":3}"#, "1:1: the key \"name\" is missing"),
         (
             "{\"name\":\"a\",\n \"nodes\":0}",
