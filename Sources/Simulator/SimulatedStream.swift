@@ -170,8 +170,9 @@ final class SimulatedStream: StreamConnection, @unchecked Sendable {
         leave()
     }
 
-    /// Something on the way sends this end a reset in the other's name. If the reset gets lost,
-    /// the stream is half-open.
+    /// Something on the way sends this end a reset in the other's name.
+    ///
+    /// If the reset gets lost, the stream is half-open.
     func cut(between isMeant: (_ peer: Int) -> Bool) {
         guard state != .gone, let other, other.host !== host, isMeant(other.host.index) else {
             return

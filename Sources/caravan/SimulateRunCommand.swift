@@ -21,6 +21,9 @@ struct SimulateRunCommand: AsyncParsableCommand {
     func run() async throws {
         let file = try ScenarioFile.read(file)
         let seed = seed ?? file.scenario.seed
+        if let description = file.scenario.description, trace != "-" {
+            Output.write(description + "\n")
+        }
         let result: SimulationResult
         if let trace {
             let writer = try TraceFile(trace)
