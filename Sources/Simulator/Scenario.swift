@@ -173,6 +173,8 @@ package struct LinkChange: Equatable, Sendable {
 package struct Swarm: Equatable, Sendable {
     package enum Kind: String, Sendable, CaseIterable {
         case partition, oneWay, bridge, crash, power, stall, loss, rpcServer
+        // New ones come last: what a seed draws for the others stays.
+        case isolation, jam, reset, slow, jump, diskFull, llamaServer
     }
 
     /// How many faults of a kind there are a second, at least and at most; in `Kind`'s order.

@@ -69,6 +69,21 @@ extension Fault {
         case .rpcServer:
             let faults = RPCServerFault.allCases
             self = .rpcServer([first], faults[draws.below(faults.count)])
+        case .isolation:
+            guard nodeCount > 1 else { return nil }
+            self = .isolation(nodes[..<(2 + draws.below(nodeCount - 1))].sorted())
+        case .jam:
+            guard nodeCount > 1 else { return nil }
+            let cut = 1 + draws.below(nodeCount - 1)
+            self = .jam(from: nodes[..<cut].sorted(), to: nodes[cut...].sorted())
+        case .reset: self = .reset(from: [first], to: Array(0..<nodeCount))
+        case .slow: self = .slow([first], factor: Double(2 + draws.below(99)))
+        case .jump:
+            self = .jump([first], by: draws.duration(in: .milliseconds(100) ... .seconds(3600)))
+        case .diskFull: self = .disk([first], .full)
+        case .llamaServer:
+            let faults = LlamaServerFault.allCases
+            self = .llamaServer([first], faults[draws.below(faults.count)])
         }
     }
 }

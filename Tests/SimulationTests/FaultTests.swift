@@ -63,6 +63,35 @@ struct FaultTests {
         #expect(found.contains(message), "\(found)")
     }
 
+    private func records(_ faults: String) throws -> [String: Int] {
+        let text = #"{"name":"a","nodes":3,"model":{"requestEvery":"2s"},"faults":[\#(faults)]}"#
+        return Simulation(scenario: try scenario(text), seed: 2).run().statistics.records
+    }
+
+    @Test func `a full disk is complained of, and llama-server that aborts is replaced`() throws {
+        #expect(try records("")["agent.state.unwritable"] == nil)
+        #expect(try records("")["placement.server.ended"] == nil)
+        let full = try records(#"{"at":"0s","for":"5s","disk":{"node":"*","does":"full"}}"#)
+        #expect(full["agent.state.unwritable"] == 3)
+        let abort = #"{"at":"15s","for":"0s","llamaServer":{"node":"*","does":"abort"}}"#
+        #expect(try records(abort)["placement.server.ended"] == 1)
+        // A worker's stream is reset in the middle of a generation.
+        let reset = (0..<5).map {
+            #"{"at":"\#(15000 + 500 * $0)ms","for":"0s","reset":{"from":"*","to":"*"}}"#
+        }
+        #expect(try records(reset.joined(separator: ","))["placement.server.ended"] ?? 0 >= 1)
+    }
+
+    @Test func `who joins later does not start before`() throws {
+        let scenario = try storedScenario("late-join")
+        var starts: [String] = []
+        _ = Simulation(scenario: scenario, seed: 1) { line in
+            if line.contains(#""kind":"start""#) { starts.append(line) }
+        }.run()
+        #expect(starts.count == 50)
+        #expect(starts.filter { $0.contains(#""t":20"#) }.count == 45)
+    }
+
     @Test func `a misspelt key of the scenario comes before what is missing`() {
         let found = problem(#"{"name":"a","nodez":3}"#)
         #expect(found?.hasPrefix(#"1:13: unknown key "nodez", did you mean "nodes"?"#) == true)
