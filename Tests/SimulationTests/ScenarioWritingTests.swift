@@ -13,7 +13,10 @@ struct ScenarioWritingTests {
         }
     }
 
-    @Test(arguments: ["swarm-all", "swarm-crash", "swarm-network", "swarm-more"], [1, 2, 3] as [UInt64])
+    @Test(
+        arguments: ["swarm-all", "swarm-crash", "swarm-network", "swarm-more"],
+        [1, 2, 3] as [UInt64]
+    )
     func `a swarm's run is the run of the faults that it drew`(name: String, seed: UInt64) throws {
         let stored = try storedScenario(name)
         let written = try scenario(stored.drawingSwarm(seed: seed).json)
