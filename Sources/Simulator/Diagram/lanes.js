@@ -30,6 +30,12 @@ function hatch(color, back, width) {
   return context.createPattern(tile, "repeat");
 }
 
+// White or black, whichever is read more easily on a colour written #rrggbb (WCAG 2, contrast).
+function inkOn(color) {
+  const [red, green, blue] = [1, 3, 5].map((at) => (parseInt(color.slice(at, at + 2), 16) / 255) ** 2.2);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.22 ? "#0b0e12" : "#ffffff";
+}
+
 function hueOf(run, node) {
   return colors[`m${run.hues.get(node) ?? 0}`];
 }
@@ -227,7 +233,7 @@ function drawStates(context, run, layout) {
       const size = Math.min(12, Math.max(9, Math.floor(height) - 2));
       context.font = `${band.role === "master" ? "600 " : ""}${band.role === "down" ? 11 : size}px system-ui, sans-serif`;
       const words = bandWords(band);
-      context.fillStyle = band.role === "master" ? "#fff" : colors.ink;
+      context.fillStyle = band.role === "master" ? inkOn(hueOf(run, band.obeys)) : colors.ink;
       if (["candidate", "pre-vote", "stalled", "down"].includes(band.role)) {
         backedText(context, words, x0, x1, y, layout, size);
       } else {
@@ -471,9 +477,11 @@ function drawOverview(panel) {
   context.fillStyle = colors.soft;
   context.font = "11px system-ui, sans-serif";
   context.textBaseline = "middle";
-  context.fillText(width < 460 ? "The whole run: who obeys whom" : "The whole run: who obeys whom (a colour for each master), and when something was wrong", 0, 6);
-  const text = seconds(run.end, 1);
-  context.fillText(text, width - context.measureText(text).width, 6);
+  const text = seconds(run.end, 1), room = width - context.measureText(text).width - 16;
+  const title = ["The whole run: who obeys whom (a colour for each master), and when something was wrong", "The whole run: who obeys whom"]
+    .find((words) => context.measureText(words).width <= room);
+  if (title) context.fillText(title, 0, 6);
+  context.fillText(text, width - context.measureText(text).width - (run.violation ? 6 : 0), 6);
 }
 
 function sharesOf(run, width) {

@@ -9,7 +9,7 @@ const MASTER_HUES = 6;
 const CHAIN_LIMIT = 300;
 
 function seconds(t, digits = 3) {
-  return `${t.toFixed(digits).replace(/\.?0+$/, "")} s`;
+  return `${digits ? t.toFixed(digits).replace(/\.?0+$/, "") : t.toFixed(0)}\u00a0s`;
 }
 
 function joined(names) {
@@ -194,16 +194,21 @@ function keyEvents(run) {
 
 function addLogs(run, add) {
   const told = {
-    "election.deposed": "election", "election.ballotConflict": "bad", "placement.wanted": "",
+    "election.ballotConflict": "bad", 
     "placement.ready": "good", "placement.failed": "bad", "placement.replacing": "",
     "worker.rpc.gaveUp": "bad", "placement.server.gaveUp": "bad",
   };
   const groups = [];
+  const wanted = new Set();
   for (const line of run.lines) {
     if (line.kind !== "log") continue;
     const cut = line.message.indexOf(": ");
     const id = line.message.slice(0, cut), words = line.message.slice(cut + 2);
-    if (id in told) add(line.t, told[id], `${line.node}: ${words}`, line);
+    if (id === "election.deposed") add(line.t, "election", `${line.node} is n${words.slice(1)}`, line);
+    else if (id === "placement.wanted") {
+      if (!wanted.has(words)) add(line.t, "", words.replace("The cluster", "the cluster"), line);
+      wanted.add(words);
+    } else if (id in told) add(line.t, told[id], `${line.node}: ${words}`, line);
     if (id !== "membership.died") continue;
     const last = groups.findLast((group) => group.words === words && line.t - group.t < 5);
     if (last) last.by.push(line.node); else groups.push({ t: line.t, words, by: [line.node], line });
@@ -223,14 +228,16 @@ function addAgreement(run, add) {
     const running = now.filter((state) => state && state.role !== "down" && state.role !== "stalled");
     const masters = running.filter((state) => state.role === "master").map((state) => state.node);
     const ballots = new Set(running.map((state) => (state.obeys ? state.ballot : null)));
-    let word = "";
+    let word = "", key = "";
     if (masters.length > 1) {
-      word = `masters at once: ${joined(masters)}`;
+      key = masters.join();
+      word = `${masters.length} masters at once: ${joined(masters)}`;
     } else if (masters.length === 1 && ballots.size === 1 && running.length > 1) {
+      key = running[0].ballot;
       word = `all ${running.length} running nodes obey ${masters[0]}`;
     }
-    if (word && word !== told) add(line.t, masters.length > 1 ? "election" : "good", word, line);
-    if (word || masters.length === 0) told = word;
+    if (word && key !== told) add(line.t, masters.length > 1 ? "election" : "good", word, line);
+    if (word || masters.length === 0) told = key;
   }
 }
 

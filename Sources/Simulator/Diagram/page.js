@@ -33,6 +33,10 @@ function show(t0, t1) {
   redraw();
 }
 
+function showAll() {
+  show(-0.01 * page.end, 1.01 * page.end);
+}
+
 function zoom(factor, at = (page.t0 + page.t1) / 2) {
   show(at - (at - page.t0) * factor, at + (page.t1 - at) * factor);
 }
@@ -118,7 +122,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
   const isOnPicture = event.target.matches("canvas") || event.target === document.body;
   const actions = {
-    "+": () => zoom(0.6), "=": () => zoom(0.6), "-": () => zoom(1 / 0.6), "0": () => show(0, page.end),
+    "+": () => zoom(0.6), "=": () => zoom(0.6), "-": () => zoom(1 / 0.6), "0": showAll,
     h: () => show(...page.home), n: () => step(1), p: () => step(-1), Escape: () => choose(null),
     ...(isOnPicture && { ArrowLeft: () => move(-0.2), ArrowRight: () => move(0.2) }),
   };
@@ -214,9 +218,35 @@ function choose(run, line) {
 
 // MARK: - Building
 
+// Who was what at a moment, and what had gone wrong by then, in sentences.
+function situation(run, t) {
+  const groups = new Map();
+  run.nodes.forEach((name, node) => {
+    const state = stateAt(run, node, t);
+    const key = !state || state.role === "down" ? "down" : state.role === "stalled" ? "stalled" : state.obeys ? `of ${state.obeys}` : "none";
+    groups.set(key, [...groups.get(key) ?? [], name]);
+  });
+  const parts = [];
+  for (const [key, names] of groups) {
+    if (key.startsWith("of ")) {
+      const master = key.slice(3), others = names.filter((name) => name !== master);
+      if (names.length > others.length) parts.push(others.length ? `${master} was master, obeyed by ${joined(others)}` : `${master} was master, obeyed by nobody else`);
+      else parts.push(`${joined(names)} obeyed ${master}, which was not master any more or out of reach`);
+    } else {
+      parts.push(`${joined(names)} ${{ down: "did not run", stalled: "stood still", none: "knew no master" }[key]}`);
+    }
+  }
+  const sentences = [`At that moment ${parts.join("; ")}.`];
+  const open = run.faults.filter((fault) => fault.t0 <= t && fault.t1 > t);
+  const last = run.faults.filter((fault) => fault.t1 <= t).sort((a, b) => b.t1 - a.t1)[0];
+  if (open.length) sentences.push(`Still wrong then: ${open.slice(-3).map((fault) => fault.caption).join("; ")}.`);
+  else if (last) sentences.push(`The last thing that was wrong had ended ${seconds(t - last.t1, 2)} before: ${last.caption}.`);
+  return sentences;
+}
+
 function buildStories() {
   for (const run of page.runs) {
-    const { facts } = run, story = made("article", "story");
+    const { facts } = run, story = made("article", page.runs.length > 1 ? "story" : "story alone");
     const verdict = made("span", `verdict ${facts.violation ? "broken" : "held"}`, facts.violation ? `✖ ${facts.violation.invariant} broken` : "✔ all held");
     if (page.runs.length > 1) {
       const heading = made("h3", "", `${facts.title} `);
@@ -225,11 +255,14 @@ function buildStories() {
     } else {
       document.querySelector(".headline").append(verdict);
     }
-    for (const text of facts.story) story.append(made("p", "", text));
+    const words = made("div");
+    for (const text of facts.story) words.append(made("p", "", text));
+    story.append(words);
     if (facts.violation) {
       const box = made("div", "broken-promise");
       box.append(made("b", "", `Promised (${facts.violation.invariant}): `), facts.violation.promise, document.createElement("br"),
         made("b", "", `Seen at ${seconds(facts.violation.t, 3)}: `), facts.violation.detail);
+      for (const sentence of situation(run, facts.violation.t)) box.append(document.createElement("br"), sentence);
       story.append(box);
     }
     element("stories").append(story);
@@ -389,7 +422,7 @@ function build() {
   show(...page.home);
   element("zoom-in").onclick = () => zoom(0.6);
   element("zoom-out").onclick = () => zoom(1 / 0.6);
-  element("fit").onclick = () => show(0, page.end);
+  element("fit").onclick = showAll;
   element("home").onclick = () => show(...page.home);
   element("next").onclick = () => step(1);
   element("previous").onclick = () => step(-1);
