@@ -58,7 +58,8 @@ extension Fault {
                 case .lost: ", and the disk is lost"
                 }
             return Self.list(nodes, nodeCount) + (power ? " without power" : " crashed") + loss
-        case .stall(let nodes): return "\(Self.list(nodes, nodeCount)) stands still, as after SIGSTOP"
+        case .stall(let nodes):
+            return "\(Self.list(nodes, nodeCount)) stands still, as after SIGSTOP"
         case .drift(let nodes, let rate):
             return "the clock of \(Self.list(nodes, nodeCount)) runs \(rate) times as fast"
         case .link(let from, let to, let change):

@@ -88,7 +88,9 @@ extension Simulation {
             } else {
                 state.sees = before?.sees ?? 0
             }
-            state.worker = core.placement.assumeIsolated { $0.worker.service?.state }.map { "\($0)" }
+            state.worker = core.placement.assumeIsolated { $0.worker.service?.state }.map {
+                "\($0)"
+            }
             state.launch = core.placement.assumeIsolated { $0.launch.report?.phase }.map { "\($0)" }
         }
         if host.isStalled { state.role = .stalled }
