@@ -194,11 +194,11 @@ function keyEvents(run) {
 
 function addLogs(run, add) {
   const told = {
-    "election.ballotConflict": "bad", 
-    "placement.ready": "good", "placement.failed": "bad", "placement.replacing": "",
+    "election.ballotConflict": "bad",
+    "placement.failed": "bad", "placement.replacing": "",
     "worker.rpc.gaveUp": "bad", "placement.server.gaveUp": "bad",
   };
-  const groups = [];
+  const groups = [], isLarge = run.nodes.length > 12;
   const wanted = new Set();
   for (const line of run.lines) {
     if (line.kind !== "log") continue;
@@ -208,12 +208,23 @@ function addLogs(run, add) {
     else if (id === "placement.wanted") {
       if (!wanted.has(words)) add(line.t, "", words.replace("The cluster", "the cluster"), line);
       wanted.add(words);
+    } else if (id === "placement.ready") {
+      add(line.t, "good", `the model is ready, served by ${line.node}`, line);
     } else if (id in told) add(line.t, told[id], `${line.node}: ${words}`, line);
     if (id !== "membership.died") continue;
-    const last = groups.findLast((group) => group.words === words && line.t - group.t < 5);
-    if (last) last.by.push(line.node); else groups.push({ t: line.t, words, by: [line.node], line });
+    const name = words.replace(" is dead", "");
+    // In a large cluster, what happens to many at once is one thing to tell.
+    const last = isLarge ? groups.at(-1) : groups.findLast((group) => group.whom.has(name));
+    if (last && line.t - last.t < 5) {
+      last.by.add(line.node);
+      last.whom.add(name);
+    } else {
+      groups.push({ t: line.t, whom: new Set([name]), by: new Set([line.node]), line });
+    }
   }
-  for (const group of groups) add(group.t, "", `${group.words}, say ${joined([...new Set(group.by)])}`, group.line);
+  for (const { t, whom, by, line } of groups) {
+    add(t, "", `${joined([...whom])} ${whom.size > 1 ? "are" : "is"} dead, ${by.size > 1 ? "say" : "says"} ${joined([...by])}`, line);
+  }
 }
 
 // When all that run obey one master, and when two reign at once.
