@@ -26,14 +26,17 @@ package struct DiagramRun: Sendable {
 
 /// Space-time diagrams: one HTML file that needs nothing else, neither network nor server.
 ///
-/// Its parts are diagram.html, diagram.css, model.js (what the lines say), lanes.js (the picture)
-/// and page.js (everything around it), compiled into the binary.
+/// Its parts are compiled into the binary: diagram.html, diagram.css, model.js (what the lines
+/// say), lanes.js, messages.js and overview.js (the picture), moving.js and choosing.js (what one
+/// does with it), and page.js, which builds everything and comes last.
 package enum Diagram {
     /// The diagram of one run, or of two next to each other with their first difference marked.
     package static func html(runs: [DiagramRun]) -> String {
         let title = runs.map(\.title).joined(separator: " and ")
         let scripts = [
-            PackageResources.model_js, PackageResources.lanes_js, PackageResources.page_js,
+            PackageResources.model_js, PackageResources.lanes_js, PackageResources.messages_js,
+            PackageResources.overview_js, PackageResources.moving_js,
+            PackageResources.choosing_js, PackageResources.page_js,
         ]
         return filled(
             text(PackageResources.diagram_html),
