@@ -95,6 +95,13 @@ let package = Package(
             [
                 "CSimulation", "EventLoop", "GGUF", "LayerPlacement", "LeaderElection",
                 "LlamaRPC", "Primitives", "Runtime", "SWIM", "Supervision", "Wire",
+            ],
+            resources: [
+                .embedInCode("Diagram/diagram.html"), .embedInCode("Diagram/diagram.css"),
+                .embedInCode("Diagram/model.js"), .embedInCode("Diagram/lanes.js"),
+                .embedInCode("Diagram/messages.js"), .embedInCode("Diagram/overview.js"),
+                .embedInCode("Diagram/moving.js"), .embedInCode("Diagram/choosing.js"),
+                .embedInCode("Diagram/page.js"),
             ]
         ),
 

@@ -121,4 +121,6 @@ struct Packet {
     var to: Int
     var source: Endpoint
     var bytes: [UInt8]
+    /// In a trace's lines; 0 without one.
+    var number: UInt64 = 0
 }

@@ -95,6 +95,7 @@ final class SimulatedHost: @unchecked Sendable {
             simulation.hosts[$0].endpoint(Self.agentPort)
         }
         hasNews = true
+        simulation.traceState(of: self)
         loop.execute { core.start(seeds: seeds, remembered: record.peers) }
     }
 
@@ -132,6 +133,10 @@ final class SimulatedHost: @unchecked Sendable {
         guard core != nil else { return }
         simulation.trace.line(.stop, simulation.now, from: index, to: nil, "crash")
         end()
+        simulation.traceState(of: self)
+        for case .datagram(let packet) in delayed {
+            simulation.traceLoss(packet, "\(name) crashed before it read this")
+        }
         for process in processes { process.vanish() }
         processes = []
         for id in streams.keys.sorted() { streams[id]?.vanish(tellsPeer: !power) }
@@ -175,11 +180,13 @@ final class SimulatedHost: @unchecked Sendable {
 
     func stall() {
         stalls += 1
+        simulation.traceState(of: self)
     }
 
     func resume() {
         stalls -= 1
         guard stalls == 0 else { return }
+        simulation.traceState(of: self)
         let events = delayed
         delayed = []
         delayedByteCount = 0
@@ -197,6 +204,7 @@ final class SimulatedHost: @unchecked Sendable {
         guard isStalled else { return false }
         if case .datagram(let packet) = event {
             guard delayedByteCount + packet.bytes.count <= Self.receiveByteLimit else {
+                simulation.traceLoss(packet, "the buffer of \(name) is full while it stalls")
                 return true
             }
             delayedByteCount += packet.bytes.count

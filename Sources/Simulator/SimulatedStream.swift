@@ -137,11 +137,18 @@ final class SimulatedStream: StreamConnection, @unchecked Sendable {
         switch state {
         case .connecting:
             state = .open
+            trace("open")
             tell(.opened)
             enqueue(.established)
         case .open, .closing: break
         case .gone: other?.resetArrives()
         }
+    }
+
+    /// Streams are lines of their own in a trace: what happens to this end, and who the other is.
+    private func trace(_ what: String) {
+        guard simulation.trace.isWriting else { return }
+        simulation.traceStream(id, of: host, to: peer, what)
     }
 
     // MARK: - Using
@@ -257,6 +264,7 @@ final class SimulatedStream: StreamConnection, @unchecked Sendable {
         case .bytes(let bytes):
             if state == .open { tell(.received(bytes)) } else { sendReset() }
         case .end:
+            trace("closed")
             if state == .open { tell(.closed(.ended)) }
             leave()
         }
@@ -289,6 +297,7 @@ final class SimulatedStream: StreamConnection, @unchecked Sendable {
     // MARK: - Ending
 
     private func finish(_ closure: StreamClosure) {
+        trace("\(closure)")
         if state != .closing { tell(.closed(closure)) }
         leave()
     }

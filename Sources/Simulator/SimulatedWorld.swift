@@ -49,7 +49,12 @@ extension SimulatedWorld: DatagramTransport {
         guard let target = simulation.host(at: destination.address),
             destination.port == SimulatedHost.agentPort
         else { return }
-        var copy = [UInt8](copying: bytes)
+        var packet = Packet(
+            from: host.index,
+            to: target.index,
+            source: host.endpoint(SimulatedHost.agentPort),
+            bytes: [UInt8](copying: bytes)
+        )
         switch simulation.network.fate(
             from: host.index,
             to: target.index,
@@ -58,32 +63,16 @@ extension SimulatedWorld: DatagramTransport {
         ) {
         case .lost:
             simulation.statistics.lostCount += 1
-            if simulation.trace.isWriting { writeSend(.lost, copy, target) }
+            simulation.traceSend(&packet, isLost: true)
         case .arrives(let delay, let again, let isCorrupt):
-            if simulation.trace.isWriting { writeSend(.send, copy, target) }
+            simulation.traceSend(&packet, isLost: false)
             // Checksums let no changed byte pass; what is cut off is found by decoders alone.
-            if isCorrupt { copy.removeLast(Int(delay) % (copy.count + 1)) }
-            let packet = Packet(
-                from: host.index,
-                to: target.index,
-                source: host.endpoint(SimulatedHost.agentPort),
-                bytes: copy
-            )
+            if isCorrupt { packet.bytes.removeLast(Int(delay) % (packet.bytes.count + 1)) }
             simulation.schedule(.datagram(packet), after: delay, node: target.index)
             if let again {
                 simulation.schedule(.datagram(packet), after: again, node: target.index)
             }
         }
-    }
-
-    private func writeSend(_ kind: Trace.Kind, _ bytes: [UInt8], _ target: SimulatedHost) {
-        simulation.trace.line(
-            kind,
-            simulation.now,
-            from: host.index,
-            to: target.index,
-            simulation.describe(bytes)
-        )
     }
 }
 

@@ -8,11 +8,11 @@ extension Simulation {
             for node in nodes { hosts[node].keepOut() }
         }
         outside(after: scheduled.at) { [unowned self] in
-            trace.line(.fault, now, from: nil, to: nil, "begins: \(scheduled.fault)")
+            traceFault(scheduled.fault, number: number, begins: true)
             begin(scheduled, number: number)
             guard let lasts = scheduled.lasts else { return }
             outside(after: lasts) { [unowned self] in
-                trace.line(.fault, now, from: nil, to: nil, "ends: \(scheduled.fault)")
+                traceFault(scheduled.fault, number: number, begins: false)
                 end(scheduled.fault, number: number)
             }
         }

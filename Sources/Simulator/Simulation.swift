@@ -40,7 +40,7 @@ package final class Simulation: @unchecked Sendable {
             settings: scenario.network,
             generator: generator.derived(2)
         )
-        trace = Trace(write: writeTrace)
+        trace = Trace(nodeCount: scenario.nodeCount, write: writeTrace)
         liveness = LivenessOracle(self.scenario)
         hosts = (0..<scenario.nodeCount).map { index in
             SimulatedHost(
@@ -64,6 +64,7 @@ package final class Simulation: @unchecked Sendable {
             now = end
             liveness.judgeEnd(self)
         }
+        traceEnd()
         let escaped = csimulation_leave()
         if escaped > 0, violation == nil {
             report("escapedJob", "\(escaped) jobs left the simulated loops for other threads")
@@ -83,6 +84,7 @@ package final class Simulation: @unchecked Sendable {
     private func begin() {
         var starts = SeededGenerator(seed: seed).derived(3)
         for host in hosts {
+            traceState(of: host)
             let delay = starts.duration(in: .zero...scenario.startWithin)
             outside(after: delay, node: host.index) { host.start() }
         }
@@ -153,17 +155,19 @@ package final class Simulation: @unchecked Sendable {
     }
 
     private func deliver(_ packet: Packet, to host: SimulatedHost) {
-        guard let loop = host.loop, let core = host.core else { return }
-        statistics.deliveredCount += 1
-        if trace.isWriting {
-            trace.line(.deliver, now, from: packet.from, to: packet.to, describe(packet.bytes))
+        guard let loop = host.loop, let core = host.core else {
+            traceLoss(packet, "\(host.name) does not run")
+            return
         }
+        statistics.deliveredCount += 1
+        traceArrival(packet)
         loop.run { core.membership.receive(packet.bytes.span, from: packet.source) }
     }
 
     // MARK: - Judging
 
     private func check(_ host: SimulatedHost) {
+        if trace.isWriting { traceState(of: host) }
         guard host.hasNews, host.core != nil else { return }
         host.hasNews = false
         safety.check(host, self)

@@ -4,26 +4,26 @@ import Primitives
 struct Trace {
     enum Kind: String {
         case timer, action, job, deliver, outside, send, lost, log, fault, start, stop
-        case violation
+        case violation, state, stream
     }
 
     private(set) var hash: UInt64 = 0xCBF2_9CE4_8422_2325
     /// The number of the event that is being handled.
     private(set) var index: UInt64 = 0
-    private var cause: UInt64 = 0
-    private let write: ((String) -> Void)?
+    /// Nil unless lines are wanted.
+    let writer: TraceWriter?
 
-    init(write: ((String) -> Void)?) {
-        self.write = write
+    init(nodeCount: Int, write: ((String) -> Void)?) {
+        writer = write.map { TraceWriter(nodeCount: nodeCount, write: $0) }
     }
 
-    var isWriting: Bool { write != nil }
+    var isWriting: Bool { writer != nil }
 
     mutating func begin(_ kind: Kind, _ now: Int64, _ node: Int, _ cause: UInt64) {
         index += 1
-        self.cause = cause
         mix(UInt64(bitPattern: now))
         mix(UInt64(truncatingIfNeeded: node) << 8 | kind.code)
+        writer?.begin(index, cause: cause)
     }
 
     mutating func mix(_ value: UInt64) {
@@ -49,33 +49,19 @@ struct Trace {
     }
 
     /// Writes a line about something that belongs to the current event.
+    ///
+    /// - Parameter node: where it happens, if that is not `from`.
     func line(
         _ kind: Kind,
         _ now: Int64,
+        node: Int? = nil,
         from: Int?,
         to: Int?,
-        _ message: @autoclosure () -> String
+        _ message: @autoclosure () -> String,
+        _ details: @autoclosure () -> [TraceDetail] = []
     ) {
-        guard let write else { return }
-        var text = "{\"i\":\(index),\"t\":\(Double(now) / 1e9),\"kind\":\"\(kind.rawValue)\""
-        if let from { text += ",\"from\":\"\(Scenario.name(of: from))\"" }
-        if let to { text += ",\"to\":\"\(Scenario.name(of: to))\"" }
-        text += ",\"cause\":\(cause),\"message\":\(Self.quoted(message()))}"
-        write(text)
-    }
-
-    private static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\u{0}"..<" ", "\u{7F}": result += " "
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
+        guard let writer else { return }
+        writer.line(kind, now, node: node ?? from, from: from, to: to, message(), details())
     }
 }
 
@@ -87,7 +73,7 @@ extension Trace.Kind {
         case .job: 3
         case .deliver: 4
         case .outside: 5
-        case .send, .lost, .log, .fault, .start, .stop, .violation: 6
+        case .send, .lost, .log, .fault, .start, .stop, .violation, .state, .stream: 6
         }
     }
 }

@@ -6,6 +6,73 @@ import Wire
 
 // Messages in words, for the lines of a trace.
 extension Simulation {
+    /// Writes that a datagram was sent, and whether the network loses it.
+    func traceSend(_ packet: inout Packet, isLost: Bool) {
+        guard let writer = trace.writer else { return }
+        writer.number(&packet)
+        if isLost { writer.arrived(packet) }
+        let (about, words) = read(packet)
+        trace.line(
+            isLost ? .lost : .send,
+            now,
+            from: packet.from,
+            to: packet.to,
+            words,
+            [.number("packet", packet.number), .text("about", about)]
+        )
+    }
+
+    func traceArrival(_ packet: Packet) {
+        guard let writer = trace.writer else { return }
+        writer.arrived(packet)
+        let (about, words) = read(packet)
+        trace.line(
+            .deliver,
+            now,
+            node: packet.to,
+            from: packet.from,
+            to: packet.to,
+            words,
+            [.number("packet", packet.number), .text("about", about)]
+        )
+    }
+
+    /// Writes that nobody reads a datagram that got across, or that none has so far.
+    func traceLoss(_ packet: Packet, _ reason: String) {
+        guard let writer = trace.writer else { return }
+        writer.arrived(packet)
+        let (about, words) = read(packet)
+        trace.line(
+            .lost,
+            now,
+            node: packet.to,
+            from: packet.from,
+            to: packet.to,
+            "\(words) — \(reason)",
+            [.number("packet", packet.number), .text("about", about), .text("why", reason)]
+        )
+    }
+
+    /// What a datagram is about, in a word for filters and in all words.
+    private func read(_ packet: Packet) -> (about: String, words: String) {
+        let cluster = WireHeader.tag(ofCluster: SimulatedHost.cluster)
+        guard let datagram = try? Datagram(decoding: packet.bytes.span, cluster: cluster) else {
+            return ("unreadable", describe(packet.bytes))
+        }
+        let words = datagram.messages.map(describe).joined(separator: ", ")
+        return (datagram.messages.first.map(about) ?? "gossip", words)
+    }
+
+    private func about(_ message: Message) -> String {
+        switch message {
+        case .gossip: "gossip"
+        case .election(.heartbeat), .election(.heartbeatReply): "heartbeat"
+        case .election: "vote"
+        case .placement: "placement"
+        case .beacon: "beacon"
+        }
+    }
+
     func describe(_ bytes: [UInt8]) -> String {
         let cluster = WireHeader.tag(ofCluster: SimulatedHost.cluster)
         do throws(WireError) {
@@ -68,7 +135,7 @@ extension Simulation {
         }
     }
 
-    private func text(_ ballot: Ballot) -> String {
+    func text(_ ballot: Ballot) -> String {
         "\(ballot.term)/\(name(of: ballot.node))"
     }
 }

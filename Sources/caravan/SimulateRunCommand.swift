@@ -18,20 +18,16 @@ struct SimulateRunCommand: AsyncParsableCommand {
     @Option(help: "Write a JSON line for all that happens to this file; - is standard output.")
     var trace: String?
 
+    @Option(help: "Draw the run into this file: one HTML page that needs no network.")
+    var diagram: String?
+
     func run() async throws {
         let file = try ScenarioFile.read(file)
         let seed = seed ?? file.scenario.seed
         if let description = file.scenario.description, trace != "-" {
             Output.write(description + "\n")
         }
-        let result: SimulationResult
-        if let trace {
-            let writer = try TraceFile(trace)
-            result = Simulation(scenario: file.scenario, seed: seed, writeTrace: writer.write).run()
-            writer.flush()
-        } else {
-            result = Simulation(scenario: file.scenario, seed: seed).run()
-        }
+        let result = try run(file, seed: seed)
         let statistics = result.statistics
         var line = "\(file.scenario.name): seed \(seed), hash "
         line += SimulateCommand.hexadecimal(result.hash)
@@ -47,10 +43,31 @@ struct SimulateRunCommand: AsyncParsableCommand {
         }
         Output.write(line + "\n")
     }
+
+    private func run(_ file: ScenarioFile, seed: UInt64) throws -> SimulationResult {
+        guard trace != nil || diagram != nil else {
+            return Simulation(scenario: file.scenario, seed: seed).run()
+        }
+        let writer = try trace.map { try LineFile($0) }
+        let page = try diagram.map { try LineFile($0) }
+        var lines: [String] = []
+        let isDrawn = page != nil
+        let result = Simulation(scenario: file.scenario, seed: seed) { line in
+            writer?.write(line)
+            if isDrawn { lines.append(line) }
+        }.run()
+        writer?.flush()
+        if let page {
+            let run = DiagramRun(scenario: file.scenario, result: result, lines: lines)
+            page.write(Diagram.html(runs: [run]))
+            page.flush()
+        }
+        return result
+    }
 }
 
-/// Where trace lines go, in pieces large enough to be quick.
-private final class TraceFile {
+/// Where lines go, in pieces large enough to be quick.
+final class LineFile {
     private let file: FileDescriptor
     private var buffer: [UInt8] = []
     private static let flushByteCount = 1 << 16
