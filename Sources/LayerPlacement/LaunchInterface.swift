@@ -72,6 +72,8 @@ package enum LaunchTimer: Hashable, Sendable {
     /// A worker that did not answer a probe is asked again.
     case probe(NodeID)
     case probesDone
+    /// llama-server has given no sign of life for too long.
+    case stalled
     /// Try again.
     case retry
     /// Nobody became master again: what runs here has no owner.

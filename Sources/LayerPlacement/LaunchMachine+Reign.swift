@@ -75,8 +75,8 @@ extension LaunchMachine {
         attempt = nil
         report = nil
         effects += [
-            .cancelTimer(.abandoned), .stopServer, .serving(false), .emit(.stopped),
-            .emit(.progressChanged),
+            .cancelTimer(.abandoned), .cancelTimer(.stalled), .stopServer, .serving(false),
+            .emit(.stopped), .emit(.progressChanged),
         ]
     }
 

@@ -38,16 +38,23 @@ extension LaunchMachine {
     ) {
         guard let attempt, attempt.session == session, attempt.isServerRunning else { return }
         switch event {
-        case .started, .handshakes: enter(.handshake, &effects)
+        case .started, .handshakes:
+            enter(.handshake, &effects)
+            livens(&effects)
         case .loads(let fraction): loads(fraction, &effects)
-        case .placed(let device, let bytes): placed(bytes, on: device, &effects)
+        case .placed(let device, let bytes):
+            placed(bytes, on: device, &effects)
+            livens(&effects)
         case .assigned(let layer, let device):
             guard attempt.assigned.count < Self.layerLimit else { return }
             self.attempt?.assigned[layer] = .some(device)
         case .loaded:
             guard attempt.phase < .ready else { return }
             adoptAssigned()
-            effects.append(.emit(.loaded(after: now - attempt.began)))
+            stallCount = 0
+            effects += [
+                .cancelTimer(.stalled), .emit(.loaded(after: now - attempt.began)),
+            ]
             enter(.ready, &effects)
         case .complained(let text): self.attempt?.complaint = text
         case .ended(let end):
@@ -60,14 +67,45 @@ extension LaunchMachine {
 
     private mutating func loads(_ fraction: Double?, _ effects: inout [LaunchEffect]) {
         guard let attempt, attempt.phase < .ready else { return }
+        let isNew = attempt.phase < .loading
         enter(.loading, &effects)
+        // The same share again tells nothing.
+        if isNew || fraction.map({ $0 > attempt.loadedShare }) ?? false { livens(&effects) }
         guard let fraction else { return }
+        self.attempt?.loadedShare = max(fraction, attempt.loadedShare)
         let progress = UInt16(max(0, min(1, fraction)) * 10_000)
         // Every percent is enough for people.
         guard progress / 100 != (report?.progress ?? 0) / 100 || report?.progress == nil else {
             return
         }
         tellProgress(&effects, progress: progress)
+    }
+
+    /// A llama-server that does something is given time again.
+    private func livens(_ effects: inout [LaunchEffect]) {
+        guard let attempt, attempt.phase < .ready else { return }
+        let limit = attempt.phase == .loading ? Self.loadingLimit : Self.handshakeLimit
+        effects.append(.setTimer(.stalled, after: limit))
+    }
+
+    /// It waits for ever for a worker whose stream is half-open, and says nothing of it.
+    mutating func stalled(at now: Instant, _ effects: inout [LaunchEffect]) {
+        guard let attempt, attempt.isServerRunning, attempt.phase < .ready else { return }
+        guard ballot != nil else {
+            // It may be master again in a moment, and goes on then.
+            livens(&effects)
+            return
+        }
+        stallCount += 1
+        let limit = attempt.phase == .loading ? Self.loadingLimit : Self.handshakeLimit
+        let doing = attempt.phase == .loading ? "loading" : "speaking with the workers"
+        let reason = "llama-server showed no progress for \(limit.inSeconds) s while \(doing)"
+        if stallCount < Self.stallLimit {
+            replace(because: reason, at: now, &effects)
+        } else {
+            stallCount = 0
+            fail("\(reason), \(Self.stallLimit) times in a row", &effects)
+        }
     }
 
     private mutating func placed(

@@ -25,6 +25,8 @@ package struct LaunchMachine: Sendable {
     var nextReport: UInt32 = 0
     /// When attempts failed lately.
     var failures: [Instant] = []
+    /// How many llama-servers in a row went silent before they were ready.
+    var stallCount = 0
     var announcements = 0
     /// Workers that shall stop and have not said that they did.
     var releasing: [NodeID] = []
@@ -43,6 +45,8 @@ package struct LaunchMachine: Sendable {
         var checkingBegan: Instant?
         var serverBegan: Instant?
         var assigned: [UInt16: UInt8?] = [:]
+        /// Of the weights, 0…1.
+        var loadedShare = 0.0
         var complaint: String?
         /// Given up; `retry` or new candidates begin another.
         var isOver = false
@@ -67,6 +71,12 @@ package struct LaunchMachine: Sendable {
     static let workersReadyLimit: Duration = .seconds(20)
     static let probeRetryInterval: Duration = .milliseconds(500)
     static let probesLimit: Duration = .seconds(15)
+    /// Speaking with a worker takes dozens of short turn-arounds, seconds on the worst of links.
+    static let handshakeLimit: Duration = .seconds(30)
+    /// Weights that have been read may still be on their way to a slow worker, and the first
+    /// token of a large model takes a while: nothing tells of either.
+    static let loadingLimit: Duration = .seconds(300)
+    static let stallLimit = 2
     static let abandonGrace: Duration = .seconds(10)
     static let failureLimit = 6
     static let failurePeriod: Duration = .seconds(120)
@@ -121,6 +131,7 @@ package struct LaunchMachine: Sendable {
             leaveOut(at: now, &effects) {
                 $0.deviceCount == nil ? "its rpc-server could not be reached from the master" : nil
             }
+        case .stalled: stalled(at: now, &effects)
         case .retry:
             guard ballot != nil, wanted.model != nil, attempt.map(\.isOver) ?? true else { return }
             begin(at: now, &effects)
@@ -170,7 +181,7 @@ package struct LaunchMachine: Sendable {
         }
         attempt = Attempt(session: session, model: model, workers: Array(workers), began: now)
         effects += [
-            .cancelTimer(.retry), .serving(true), .emit(.phase(.startingWorkers, session)),
+            .cancelTimer(.retry), .cancelTimer(.stalled), .serving(true), .emit(.phase(.startingWorkers, session)),
             .readModel(model, session),
             .setTimer(.announce, after: Self.announceInterval),
             .setTimer(.firstAnswer, after: Self.firstAnswerLimit),
@@ -184,7 +195,10 @@ package struct LaunchMachine: Sendable {
     static let workerLimit = 16
 
     mutating func end(_ effects: inout [LaunchEffect]) {
-        effects += [.cancelTimer(.retry), .stopServer, .serving(false), .emit(.stopped)]
+        effects += [
+            .cancelTimer(.retry), .cancelTimer(.stalled), .stopServer, .serving(false),
+            .emit(.stopped),
+        ]
         release(&effects)
         attempt = nil
         report = nil
@@ -216,7 +230,7 @@ package struct LaunchMachine: Sendable {
         attempt?.isOver = true
         attempt?.phase = .startingWorkers
         effects += [
-            .stopServer, .emit(.replacing(because: reason)), .setTimer(.retry, after: delay),
+            .cancelTimer(.stalled), .stopServer, .emit(.replacing(because: reason)), .setTimer(.retry, after: delay),
         ]
         tellProgress(&effects, message: "Starting again: \(reason)")
     }
@@ -227,7 +241,7 @@ package struct LaunchMachine: Sendable {
         attempt?.isOver = true
         attempt?.phase = .failed
         effects += [
-            .stopServer, .serving(false), .setTimer(.retry, after: Self.failedRetryInterval),
+            .cancelTimer(.stalled), .stopServer, .serving(false), .setTimer(.retry, after: Self.failedRetryInterval),
             .emit(.failed(reason: reason, retryAfter: Self.failedRetryInterval)),
         ]
         release(&effects)

@@ -280,6 +280,26 @@ struct LaunchFaultTests {
         #expect(cluster.launches.count <= 10)
     }
 
+    @Test func `a llama-server that goes silent is replaced once, then the launch fails`() throws {
+        let cluster = try launched(2)
+        cluster.fate = { _ in .staysInHandshake }
+        cluster.run(for: .seconds(25))
+        #expect(cluster.launches.count == 1)
+        cluster.run(for: .seconds(45))
+        #expect(cluster.launches.count == 2)
+        #expect(cluster.phase(0) == .failed)
+        let reason = try #require(cluster.failure(0))
+        #expect(reason.contains("30") && reason.contains("2 times in a row"), "\(reason)")
+        #expect(cluster.isIdle)
+    }
+
+    @Test func `a llama-server that hangs once costs one attempt`() throws {
+        let cluster = try launched(2)
+        cluster.fate = { $0.number == 1 ? .staysInHandshake : .loads }
+        let time = cluster.run(for: .seconds(60)) { $0.isReady(0) }
+        #expect((time ?? .seconds(99)) < .seconds(40))
+    }
+
     @Test func `a new device is a reason to try again at once`() throws {
         let cluster = try LaunchCluster(count: 3)
         cluster.nodes[2].isRunning = false

@@ -28,6 +28,8 @@ struct StoredScenarioTests {
         ("stalled-master", 4 as UInt64), ("one-way-to", 2), ("swarm-network", 5),
         // L2: of fifty that join at once, some missed each other for half a minute.
         ("mass-join", 23),
+        // launch: a half-open stream during the handshake was waited for without limit.
+        ("stream-reset", 76),
     ])
     func `what was found once stays mended`(name: String, seed: UInt64) throws {
         let result = Simulation(scenario: try storedScenario(name), seed: seed).run()
