@@ -181,7 +181,8 @@ package struct LaunchMachine: Sendable {
         }
         attempt = Attempt(session: session, model: model, workers: Array(workers), began: now)
         effects += [
-            .cancelTimer(.retry), .cancelTimer(.stalled), .serving(true), .emit(.phase(.startingWorkers, session)),
+            .cancelTimer(.retry), .cancelTimer(.stalled), .serving(true),
+            .emit(.phase(.startingWorkers, session)),
             .readModel(model, session),
             .setTimer(.announce, after: Self.announceInterval),
             .setTimer(.firstAnswer, after: Self.firstAnswerLimit),
@@ -230,7 +231,8 @@ package struct LaunchMachine: Sendable {
         attempt?.isOver = true
         attempt?.phase = .startingWorkers
         effects += [
-            .cancelTimer(.stalled), .stopServer, .emit(.replacing(because: reason)), .setTimer(.retry, after: delay),
+            .cancelTimer(.stalled), .stopServer, .emit(.replacing(because: reason)),
+            .setTimer(.retry, after: delay),
         ]
         tellProgress(&effects, message: "Starting again: \(reason)")
     }
@@ -241,7 +243,8 @@ package struct LaunchMachine: Sendable {
         attempt?.isOver = true
         attempt?.phase = .failed
         effects += [
-            .cancelTimer(.stalled), .stopServer, .serving(false), .setTimer(.retry, after: Self.failedRetryInterval),
+            .cancelTimer(.stalled), .stopServer, .serving(false),
+            .setTimer(.retry, after: Self.failedRetryInterval),
             .emit(.failed(reason: reason, retryAfter: Self.failedRetryInterval)),
         ]
         release(&effects)
