@@ -50,6 +50,10 @@ let package = Package(
             name: "Journald",
             description: "Write structured logs to systemd-journald; needs libsystemd-dev."
         ),
+        .trait(
+            name: "Mutants",
+            description: "Faults to plant on purpose, which the simulator must find; for tests."
+        ),
         .default(enabledTraits: []),
     ],
     dependencies: [

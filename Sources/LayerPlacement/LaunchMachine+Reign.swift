@@ -61,7 +61,7 @@ extension LaunchMachine {
             rival = nil
             effects += [.cancelTimer(.announce), .cancelTimer(.collected), .cancelTimer(.retry)]
         }
-        guard let attempt else { return }
+        guard let attempt, !Mutant.keepsLlamaServer.isPlanted else { return }
         if other == nil, attempt.isServerRunning {
             // Perhaps this member is elected again in a moment: loading took minutes.
             effects.append(.setTimer(.abandoned, after: Self.abandonGrace))
@@ -128,7 +128,7 @@ extension LaunchMachine {
         at now: Instant,
         _ effects: inout [LaunchEffect]
     ) {
-        guard state.isNewer(than: wanted) else {
+        guard state.isNewer(than: wanted), !Mutant.forgetsWanted.isPlanted else {
             if wanted.isNewer(than: state) { effects.append(.send(.wanted(wanted), to: sender)) }
             return
         }

@@ -83,7 +83,9 @@ extension LaunchMachine {
 
     /// A llama-server that does something is given time again.
     private func livens(_ effects: inout [LaunchEffect]) {
-        guard let attempt, attempt.phase < .ready else { return }
+        guard let attempt, attempt.phase < .ready, !Mutant.waitsForEver.isPlanted else {
+            return
+        }
         let limit = attempt.phase == .loading ? Self.loadingLimit : Self.handshakeLimit
         effects.append(.setTimer(.stalled, after: limit))
     }

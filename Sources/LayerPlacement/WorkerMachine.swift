@@ -111,6 +111,13 @@ package struct WorkerMachine: Sendable {
             tell(&effects)
             return
         }
+        if Mutant.keepsOldSession.isPlanted, service != nil {
+            service?.session = order.session
+            service?.ballot = order.ballot
+            service?.master = master
+            tell(&effects)
+            return
+        }
         if let old = service {
             effects.append(.emit(.ends(old.session, because: "another session begins")))
         }

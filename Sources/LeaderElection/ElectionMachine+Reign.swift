@@ -116,10 +116,13 @@ extension ElectionMachine {
 
     mutating func leaseDue(at now: Instant, _ effects: inout [ElectionEffect]) {
         guard case .master(let reign) = role else { return }
-        if now >= reign.leaseEnd {
+        if now >= reign.leaseEnd, !Mutant.leaseNeverEnds.isPlanted {
             depose(.leaseExpired, &effects)
         } else {
-            effects.append(.setTimer(.lease, after: reign.leaseEnd - now))
+            let rest = reign.leaseEnd - now
+            effects.append(
+                .setTimer(.lease, after: rest > .zero ? rest : configuration.lease)
+            )
         }
     }
 
@@ -168,7 +171,9 @@ extension ElectionMachine {
     /// A member stays with the master that it hears; otherwise it obeys any ballot that is not
     /// lower than what it obeyed before.
     private func mayObey(_ ballot: Ballot) -> Bool {
-        if let obeyed = record.obeyed, ballot < obeyed { return false }
+        if let obeyed = record.obeyed, ballot < obeyed, !Mutant.obeysLowerBallot.isPlanted {
+            return false
+        }
         if let master, master.node != ballot.node { return false }
         // A late heartbeat must not bring back who has given up.
         return ballot != resignedBallot

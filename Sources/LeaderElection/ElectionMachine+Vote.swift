@@ -151,6 +151,7 @@ extension ElectionMachine {
         guard ballot.term > record.term || (ballot.term == record.term && isFree(for: ballot.node)),
             record.obeyed.map({ ballot > $0 }) ?? true
         else { return false }
+        if Mutant.unseatsMaster.isPlanted { return true }
         if let master {
             // A working master is not unseated; it may renew its own ballot.
             return master.node == ballot.node
@@ -167,7 +168,7 @@ extension ElectionMachine {
     }
 
     private func isFree(for node: NodeID) -> Bool {
-        record.vote == nil || record.vote == node
+        record.vote == nil || record.vote == node || Mutant.votesTwice.isPlanted
     }
 
     mutating func judge(

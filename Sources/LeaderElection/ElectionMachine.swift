@@ -69,7 +69,7 @@ package struct ElectionMachine: Sendable {
         seed: UInt64
     ) {
         self.own = own
-        self.record = record
+        self.record = Mutant.forgetsVote.isPlanted ? ElectionRecord() : record
         self.configuration = configuration
         generator = SeededGenerator(seed: seed)
         members = [Standing(holdsWantedModel: true, hasEngine: true, node: own)]

@@ -28,7 +28,7 @@ package final class AgentCore: Sendable {
             machine: SWIMMachine(
                 id: own,
                 endpoint: configuration.endpoint,
-                incarnation: record.incarnation + 1,
+                incarnation: Mutant.forgetsIncarnation.isPlanted ? 1 : record.incarnation + 1,
                 facts: configuration.facts,
                 configuration: configuration.swim,
                 seed: seeds.derived(1).seedForMachine

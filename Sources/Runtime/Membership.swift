@@ -19,6 +19,8 @@ package actor Membership {
     private var barrier = WriteBarrier<SWIMEffect>()
     /// What streams are to tell once it is on disk.
     private var waiting: [() -> Void] = []
+    /// Never, but for the mutant `goesDeaf`.
+    private var isDeaf = false
     private var sendBuffer: [UInt8] = []
     private var peers: Peers?
     var streams: [UInt64: OpenStream] = [:]
@@ -157,6 +159,7 @@ extension Membership: DatagramReceiver {
         do throws(WireError) {
             datagram = try Datagram(decoding: bytes, cluster: cluster)
         } catch {
+            if Mutant.goesDeaf.isPlanted { assumeIsolated { $0.isDeaf = true } }
             world.observer.refused(
                 "datagram.\(error.reason)",
                 detail: "\(bytes.count) bytes from \(source): \(error)"
@@ -175,6 +178,7 @@ extension Membership: DatagramReceiver {
     }
 
     private func take(_ datagram: Datagram, from source: Endpoint) {
+        if isDeaf { return }
         if datagram.unknownCount > 0 {
             world.observer.refused(
                 "message.unknownKind",

@@ -50,7 +50,8 @@ extension SWIMMachine {
     }
 
     private func isNewer(_ update: MemberUpdate, than member: Member) -> Bool {
-        (update.incarnation, update.state) > (member.incarnation, member.state)
+        if Mutant.skipsIncarnationCheck.isPlanted { return update.state != member.state }
+        return (update.incarnation, update.state) > (member.incarnation, member.state)
     }
 
     private mutating func welcome(
@@ -144,7 +145,7 @@ extension SWIMMachine {
         _ update: MemberUpdate,
         _ effects: inout [SWIMEffect]
     ) {
-        guard !isLeaving else { return }
+        guard !isLeaving, !Mutant.neverRefutes.isPlanted else { return }
         switch update.belief {
         case .alive(let endpoint, let version, _):
             // An echo of what this agent said is fine; words of an earlier life are not.
@@ -228,6 +229,7 @@ extension SWIMMachine {
             effects.append(.setTimer(.suspicion(id), after: suspicion.deadline - now))
             return
         }
+        if Mutant.neverBuries.isPlanted { return }
         merge(
             MemberUpdate(
                 id: id,

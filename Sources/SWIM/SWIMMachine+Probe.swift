@@ -72,7 +72,8 @@ extension SWIMMachine {
         merge(
             MemberUpdate(
                 id: target.id,
-                incarnation: target.incarnation,
+                incarnation: target.incarnation
+                    + (Mutant.raisesOthersIncarnation.isPlanted ? 1 : 0),
                 belief: .suspect(accuser: own.id)
             ),
             at: now,
