@@ -27,4 +27,20 @@ struct ScenarioFile: Sendable {
         Output.writeError(message)
         return ExitCode(2)
     }
+
+    /// The scenario, or all of a folder by name.
+    static func all(at path: String) throws -> [String] {
+        var isFolder = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+            throw refused("\(path): there is no such file or folder")
+        }
+        guard isFolder else { return [path] }
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        let files = names.filter { $0.hasSuffix(suffix) }.sorted()
+        guard !files.isEmpty else {
+            throw refused("\(path): no file there ends with \(suffix)")
+        }
+        let folder = path.hasSuffix("/") ? path : path + "/"
+        return files.map { folder + $0 }
+    }
 }

@@ -14,8 +14,18 @@ struct SimulateCommand: AsyncParsableCommand {
 
             Exit codes: 0 all held, 1 something did not, 2 the scenario makes no sense.
             """,
-        subcommands: [SimulateRunCommand.self, SimulateSweepCommand.self]
+        subcommands: all
     )
+
+    private static var all: [any ParsableCommand.Type] {
+        var commands: [any ParsableCommand.Type] = [
+            SimulateRunCommand.self, SimulateSweepCommand.self, SimulateShrinkCommand.self,
+        ]
+        #if Mutants
+        commands.append(SimulateMutantsCommand.self)
+        #endif
+        return commands
+    }
 
     /// The command that repeats a run.
     static func repeating(_ file: ScenarioFile, seed: UInt64) -> String {

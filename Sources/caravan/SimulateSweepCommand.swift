@@ -1,5 +1,4 @@
 import ArgumentParser
-import FoundationEssentials
 import Primitives
 import Simulator
 import Synchronization
@@ -28,7 +27,7 @@ struct SimulateSweepCommand: AsyncParsableCommand {
         guard 1...Self.jobLimit ~= jobs else {
             throw ScenarioFile.refused("--jobs takes a number from 1 to \(Self.jobLimit)")
         }
-        let files = try Self.files(at: path).map { try ScenarioFile.read($0) }
+        let files = try ScenarioFile.all(at: path).map { try ScenarioFile.read($0) }
         let clock = ContinuousClock()
         let start = clock.now
         var total = SweepSummary()
@@ -64,22 +63,6 @@ struct SimulateSweepCommand: AsyncParsableCommand {
             for await summary in group { all.add(summary) }
         }
         return all.sorted
-    }
-
-    /// The scenario, or all of a folder by name.
-    private static func files(at path: String) throws -> [String] {
-        var isFolder = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw ScenarioFile.refused("\(path): there is no such file or folder")
-        }
-        guard isFolder else { return [path] }
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-        let files = names.filter { $0.hasSuffix(ScenarioFile.suffix) }.sorted()
-        guard !files.isEmpty else {
-            throw ScenarioFile.refused("\(path): no file there ends with \(ScenarioFile.suffix)")
-        }
-        let folder = path.hasSuffix("/") ? path : path + "/"
-        return files.map { folder + $0 }
     }
 }
 
