@@ -11,7 +11,9 @@ extension ElectionMachine {
         effects.append(.cancelTimer(.election))
         // Votes give no lease: who voted may vote for a later term at once. Only who obeys a
         // heartbeat keeps others waiting.
-        role = .master(Reign(ballot: ballot, leaseEnd: now))
+        role = .master(
+            Reign(ballot: ballot, leaseEnd: now, firstAnswersEnd: now + configuration.lease)
+        )
         master = ballot
         lastHeartbeat = nil
         record.obeyed = ballot
@@ -114,12 +116,19 @@ extension ElectionMachine {
         effects.append(.setTimer(.lease, after: end - now))
     }
 
+    func hasLeaseEnded(at now: Instant) -> Bool {
+        guard case .master(let reign) = role, !Mutant.leaseNeverEnds.isPlanted else {
+            return false
+        }
+        return now >= max(reign.leaseEnd, reign.firstAnswersEnd)
+    }
+
     mutating func leaseDue(at now: Instant, _ effects: inout [ElectionEffect]) {
         guard case .master(let reign) = role else { return }
-        if now >= reign.leaseEnd, !Mutant.leaseNeverEnds.isPlanted {
+        if hasLeaseEnded(at: now) {
             depose(.leaseExpired, &effects)
         } else {
-            let rest = reign.leaseEnd - now
+            let rest = max(reign.leaseEnd, reign.firstAnswersEnd) - now
             effects.append(
                 .setTimer(.lease, after: rest > .zero ? rest : configuration.lease)
             )

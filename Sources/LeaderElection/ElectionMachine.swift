@@ -53,6 +53,8 @@ package struct ElectionMachine: Sendable {
         package var newcomers: [(node: NodeID, since: Instant)] = []
         /// Until when no majority obeys anybody else; not in the future before the first answers.
         package var leaseEnd: Instant
+        /// Until when the first answers are waited for.
+        let firstAnswersEnd: Instant
         /// A higher ballot that the master asks votes for while it goes on.
         package var renewal: Candidacy?
 
@@ -133,7 +135,13 @@ package struct ElectionMachine: Sendable {
         switch timer {
         case .election: electionDue(at: now, &effects)
         case .vote: voteEnded(at: now, &effects)
-        case .heartbeat: sendHeartbeats(at: now, &effects)
+        case .heartbeat:
+            // After a sleep both are due: who overslept its lease must not say that it is master.
+            if hasLeaseEnded(at: now) {
+                leaseDue(at: now, &effects)
+            } else {
+                sendHeartbeats(at: now, &effects)
+            }
         case .lease: leaseDue(at: now, &effects)
         }
     }

@@ -15,10 +15,19 @@ struct SafetyOracle {
         let life: Int
     }
 
+    private struct Belief: Hashable {
+        let host: Int
+        let life: Int
+        let member: NodeID
+    }
+
     private struct Vote {
         let term: UInt64
         let candidate: NodeID
     }
+
+    /// Protocols/election.md.
+    private static let heartbeatReplyKind: UInt8 = 21
 
     // Looked up by key only: a dictionary's order would differ from process to process.
     private var masters: [Ballot: Life] = [:]
@@ -27,6 +36,8 @@ struct SafetyOracle {
     private var answered: [NodeID: Ballot] = [:]
     private var incarnations: [NodeID: UInt64] = [:]
     private var seenByOthers: [NodeID: UInt64] = [:]
+    /// What each life of a host believed last.
+    private var believed: [Belief: UInt64] = [:]
 
     /// A life begins with what an earlier one has stored.
     mutating func begins(_ id: NodeID, _ record: DurableRecord, _ simulation: Simulation) {
@@ -89,6 +100,15 @@ struct SafetyOracle {
                     )
                 }
                 seenByOthers[member.id] = max(member.incarnation, seenByOthers[member.id] ?? 0)
+                let belief = Belief(host: host.index, life: host.life, member: member.id)
+                if let before = believed[belief], member.incarnation < before {
+                    simulation.report(
+                        "S4",
+                        "\(host.name) went back from incarnation \(before) of "
+                            + "\(simulation.name(of: member.id)) to \(member.incarnation)"
+                    )
+                }
+                believed[belief] = member.incarnation
             }
         }
     }
@@ -99,7 +119,7 @@ struct SafetyOracle {
     mutating func sees(_ bytes: Span<UInt8>, from host: SimulatedHost, _ simulation: Simulation) {
         // Election messages travel alone; the others need not be decoded here.
         let kindOffset = WireHeader.byteCount + 2
-        guard bytes.count > kindOffset, 16...22 ~= bytes[kindOffset] else { return }
+        guard bytes.count > kindOffset, 18...21 ~= bytes[kindOffset] else { return }
         let cluster = WireHeader.tag(ofCluster: SimulatedHost.cluster)
         guard let datagram = try? Datagram(decoding: bytes, cluster: cluster) else { return }
         for case .election(let message) in datagram.messages {
@@ -115,11 +135,26 @@ struct SafetyOracle {
                     )
                 }
                 answered[host.identity] = reply.ballot
-            case .preVoteRequest, .preVoteReply, .voteReply, .heartbeat, .heartbeatReply,
-                .resign:
-                break
+            case .heartbeat(let heartbeat):
+                guard let view = host.core?.snapshot().view else { continue }
+                simulation.lease.reigns(heartbeat, host, view, simulation)
+            case .preVoteRequest, .preVoteReply, .voteReply, .heartbeatReply, .resign: break
             }
         }
+    }
+
+    /// Whether a datagram tells a master that it is obeyed.
+    func isObedience(_ bytes: Span<UInt8>, toward master: NodeID) -> Bool {
+        let kindOffset = WireHeader.byteCount + 2
+        guard bytes.count > kindOffset,
+            bytes[kindOffset] == Self.heartbeatReplyKind
+        else { return false }
+        let cluster = WireHeader.tag(ofCluster: SimulatedHost.cluster)
+        guard let datagram = try? Datagram(decoding: bytes, cluster: cluster) else { return false }
+        for case .election(.heartbeatReply(let reply)) in datagram.messages {
+            if reply.isObeyed, reply.ballot.node == master { return true }
+        }
+        return false
     }
 
     private mutating func vote(

@@ -60,6 +60,7 @@ package struct Shrinker {
 
     private mutating func shrink() {
         dropLater()
+        keepLast()
         var before: Scenario
         repeat {
             before = best
@@ -79,12 +80,22 @@ package struct Shrinker {
             return false
         }
         runCount += 1
-        let found = Simulation(scenario: candidate, seed: seed).run().violation
+        let found = Simulation(scenario: judged(candidate), seed: seed).run().violation
         guard let found, found.invariant == violation.invariant else { return false }
         best = candidate
         violation = found
         tell(runCount, best.faults.count)
         return true
+    }
+
+    /// What breaks safety is seen at once, and not much later than before; what comes after that
+    /// need not be waited for.
+    private func judged(_ candidate: Scenario) -> Scenario {
+        guard violation.isOfSafety else { return candidate }
+        var candidate = candidate
+        let end = violation.at + violation.at.scaled(by: 0.25) + .seconds(5)
+        candidate.duration = min(candidate.duration, end)
+        return candidate
     }
 
     @discardableResult
@@ -100,6 +111,14 @@ package struct Shrinker {
     private mutating func dropLater() {
         let moment = violation.at
         tries { $0.faults.removeAll { $0.at > moment } }
+    }
+
+    /// The last few are often enough.
+    private mutating func keepLast() {
+        for count in [1, 2, 4, 8] where count < best.faults.count && !isStopped {
+            let last = best.faults.suffix(count)
+            if tries({ $0.faults = Array(last) }) { return }
+        }
     }
 
     /// Half of the faults, a quarter, …, one by one, until none can be spared.
@@ -120,10 +139,29 @@ package struct Shrinker {
             if size > 1 {
                 size /= 2
             } else if !hasShrunk {
-                return
+                break
             }
         }
+        leaveOutPairs()
     }
+
+    /// Two that undo each other, such as a fault that hides what the other one breaks.
+    private mutating func leaveOutPairs() {
+        guard best.faults.count <= Self.pairLimit else { return }
+        var second = 1
+        while second < best.faults.count, !isStopped {
+            let pairs = (0..<second).map { ($0, second) }
+            let isShrunk = pairs.contains { first, second in
+                tries { scenario in
+                    scenario.faults.remove(at: second)
+                    scenario.faults.remove(at: first)
+                }
+            }
+            if !isShrunk { second += 1 }
+        }
+    }
+
+    private static let pairLimit = 6
 
     private mutating func leaveOutTroubles() {
         tries { $0.network = LinkSettings() }

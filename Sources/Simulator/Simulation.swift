@@ -14,6 +14,7 @@ package final class Simulation: @unchecked Sendable {
     var network: SimulatedNetwork
     var trace: Trace
     var safety = SafetyOracle()
+    var lease: LeaseOracle
     var liveness: LivenessOracle
     var statistics = SimulationStatistics()
     private(set) var violation: Violation?
@@ -40,6 +41,7 @@ package final class Simulation: @unchecked Sendable {
             settings: scenario.network,
             generator: generator.derived(2)
         )
+        lease = LeaseOracle(nodeCount: scenario.nodeCount)
         trace = Trace(nodeCount: scenario.nodeCount, write: writeTrace)
         liveness = LivenessOracle(self.scenario)
         hosts = (0..<scenario.nodeCount).map { index in
@@ -161,6 +163,9 @@ package final class Simulation: @unchecked Sendable {
         }
         statistics.deliveredCount += 1
         traceArrival(packet)
+        if safety.isObedience(packet.bytes.span, toward: host.identity) {
+            lease.answered(hosts[packet.from].identity, to: host, at: now)
+        }
         loop.run { core.membership.receive(packet.bytes.span, from: packet.source) }
     }
 
@@ -213,6 +218,9 @@ package struct Violation: Equatable, Sendable, CustomStringConvertible {
     package var invariant: String
     package var detail: String
     package var at: Duration
+
+    /// Whether it is seen when it happens, not when something has not come to hold in time.
+    var isOfSafety: Bool { invariant.hasPrefix("S") || invariant == "lease" }
 
     package var description: String {
         let seconds = Double(at.wholeMilliseconds) / 1000
