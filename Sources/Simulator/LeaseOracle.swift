@@ -63,7 +63,9 @@ struct LeaseOracle {
         var fresh = 1
         for member in view where member.state.isPresent && member.id != host.identity {
             let isFresh = (watch.answered[member.id] ?? .min) >= since
-            let isNew = now - (watch.presentSince[member.id] ?? now) <= grace + Self.slack
+            // The last lease that was won without it lasts beyond the grace.
+            let age = now - (watch.presentSince[member.id] ?? now)
+            let isNew = age <= grace + lease + Self.slack
             if isFresh { fresh += 1 }
             if isFresh || !isNew { counted += 1 }
         }
