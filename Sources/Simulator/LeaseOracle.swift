@@ -39,6 +39,16 @@ struct LeaseOracle {
         watches[host.index].answered[member] = now
     }
 
+    /// Something changed at the host; a master that is alone sends no heartbeats to look at.
+    mutating func look(at host: SimulatedHost, _ snapshot: CoreSnapshot, at now: Int64) {
+        if snapshot.master?.node == host.identity {
+            begin(host)
+            watch(snapshot.view, host.index, now)
+        } else if watches[host.index].ballot != nil {
+            watches[host.index] = Watch(life: host.life)
+        }
+    }
+
     /// The host says that it is master.
     mutating func reigns(
         _ heartbeat: ElectionMessage.Heartbeat,

@@ -59,6 +59,7 @@ struct SafetyOracle {
         loop.run { found = core.snapshot() }
         guard let snapshot = found else { return }
         checkIncarnations(snapshot, host, simulation)
+        simulation.lease.look(at: host, snapshot, at: simulation.now)
         guard let ballot = snapshot.master else { return }
         if let before = obeyed[host.identity], ballot < before {
             simulation.report("S2", "\(host.name) obeys \(ballot) after \(before)")
