@@ -13,8 +13,8 @@ struct LeaseOracle {
         var life = 0
         var ballot: Ballot?
         var sequence: UInt32 = 0
-        /// When the ballot's first heartbeat was sent.
-        var began: Int64 = 0
+        /// When a majority had last obeyed; at first, when the ballot's first heartbeat was sent.
+        var lastWon: Int64 = 0
         // Looked up by key only.
         var answered: [NodeID: Int64] = [:]
         var presentSince: [NodeID: Int64] = [:]
@@ -63,28 +63,37 @@ struct LeaseOracle {
         guard before.ballot != heartbeat.ballot || before.sequence != heartbeat.sequence else {
             return
         }
-        if before.ballot != heartbeat.ballot { watches[host.index].began = now }
+        if before.ballot != heartbeat.ballot { watches[host.index].lastWon = now }
         watches[host.index].ballot = heartbeat.ballot
         watches[host.index].sequence = heartbeat.sequence
         watch(view, host.index, now)
-        let watch = watches[host.index]
-        let since = now - lease - Self.slack
-        var counted = 1
-        var fresh = 1
-        for member in view where member.state.isPresent && member.id != host.identity {
-            let isFresh = (watch.answered[member.id] ?? .min) >= since
-            // The last lease that was won without it lasts beyond the grace.
-            let age = now - (watch.presentSince[member.id] ?? now)
-            let isNew = age <= grace + lease + Self.slack
-            if isFresh { fresh += 1 }
-            if isFresh || !isNew { counted += 1 }
-        }
-        guard watch.began < since, fresh < counted / 2 + 1 else { return }
+        let moment = lastMajority(of: host, view, at: now)
+        watches[host.index].lastWon = max(watches[host.index].lastWon, moment)
+        let age = now - watches[host.index].lastWon
+        guard age > lease + Self.slack else { return }
         simulation.report(
             "lease",
-            "\(host.name) still says that it is master, and only \(fresh) of the \(counted) "
-                + "members that it sees have obeyed it within its lease"
+            "\(host.name) still says that it is master, and no majority of the members that it "
+                + "sees has obeyed it for \(Duration.nanoseconds(age).scenarioText)"
         )
+    }
+
+    /// The latest moment since which a majority has obeyed; members that appeared lately count
+    /// only if they did.
+    private func lastMajority(of host: SimulatedHost, _ view: [Member], at now: Int64) -> Int64 {
+        let watch = watches[host.index]
+        var moments = [now]
+        var silentCount = 0
+        for member in view where member.state.isPresent && member.id != host.identity {
+            if let answered = watch.answered[member.id] {
+                moments.append(answered)
+            } else if now - (watch.presentSince[member.id] ?? now) > grace {
+                silentCount += 1
+            }
+        }
+        let majority = (moments.count + silentCount) / 2 + 1
+        guard moments.count >= majority else { return .min }
+        return moments.sorted(by: >)[majority - 1]
     }
 
     private mutating func begin(_ host: SimulatedHost) {
