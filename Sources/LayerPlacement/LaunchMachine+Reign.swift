@@ -62,8 +62,10 @@ extension LaunchMachine {
             effects += [.cancelTimer(.announce), .cancelTimer(.collected), .cancelTimer(.retry)]
         }
         guard let attempt, !Mutant.keepsLlamaServer.isPlanted else { return }
-        if other == nil, attempt.isServerRunning {
-            // Perhaps this member is elected again in a moment: loading took minutes.
+        if other == nil, attempt.isServerRunning, attempt.phase > .handshake {
+            // Perhaps this member is elected again in a moment: loading took minutes. A
+            // llama-server that still connects is ended at once: it could reach a worker that
+            // serves another master by now.
             effects.append(.setTimer(.abandoned, after: Self.abandonGrace))
         } else {
             abandon(&effects)

@@ -43,6 +43,8 @@ struct LeaseOracle {
     mutating func look(at host: SimulatedHost, _ snapshot: CoreSnapshot, at now: Int64) {
         if snapshot.master?.node == host.identity {
             begin(host)
+            // Until now the view was as before; alone, a master is its own majority.
+            count(host, at: now)
             watch(snapshot.view, host.index, now)
         } else if watches[host.index].ballot != nil {
             watches[host.index] = Watch(life: host.life)
@@ -67,8 +69,7 @@ struct LeaseOracle {
         watches[host.index].ballot = heartbeat.ballot
         watches[host.index].sequence = heartbeat.sequence
         watch(view, host.index, now)
-        let moment = lastMajority(of: host, view, at: now)
-        watches[host.index].lastWon = max(watches[host.index].lastWon, moment)
+        count(host, at: now)
         let age = now - watches[host.index].lastWon
         guard age > lease + Self.slack else { return }
         simulation.report(
@@ -78,22 +79,24 @@ struct LeaseOracle {
         )
     }
 
-    /// The latest moment since which a majority has obeyed; members that appeared lately count
-    /// only if they did.
-    private func lastMajority(of host: SimulatedHost, _ view: [Member], at now: Int64) -> Int64 {
+    /// Finds the latest moment since which a majority has obeyed; members that appeared lately
+    /// count only if they did.
+    private mutating func count(_ host: SimulatedHost, at now: Int64) {
         let watch = watches[host.index]
         var moments = [now]
         var silentCount = 0
-        for member in view where member.state.isPresent && member.id != host.identity {
-            if let answered = watch.answered[member.id] {
+        // The order in which a dictionary tells them changes nothing here.
+        for (member, since) in watch.presentSince where member != host.identity {
+            if let answered = watch.answered[member] {
                 moments.append(answered)
-            } else if now - (watch.presentSince[member.id] ?? now) > grace {
+            } else if now - since > grace {
                 silentCount += 1
             }
         }
         let majority = (moments.count + silentCount) / 2 + 1
-        guard moments.count >= majority else { return .min }
-        return moments.sorted(by: >)[majority - 1]
+        guard moments.count >= majority else { return }
+        let moment = moments.sorted(by: >)[majority - 1]
+        watches[host.index].lastWon = max(watch.lastWon, moment)
     }
 
     private mutating func begin(_ host: SimulatedHost) {
