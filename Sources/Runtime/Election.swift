@@ -71,9 +71,32 @@ package actor Election {
 
     private func perform(_ effects: [ElectionEffect]) {
         for effect in effects {
-            if barrier.isClosed { barrier.hold(effect) } else { perform(effect) }
+            if barrier.isClosed { hold(effect) } else { perform(effect) }
         }
     }
+
+    /// Keeps an effect until the disk has what must be there first, but for the loss of mastery:
+    /// who may not go on must not wait for a disk to hear it.
+    private func hold(_ effect: ElectionEffect) {
+        switch effect {
+        case .emit(.deposed):
+            _ = barrier.drop { if case .send(.heartbeat, _) = $0 { true } else { false } }
+            let isUntold =
+                barrier.drop { if case .emit(.elected) = $0 { true } else { false } } > 0
+            _ = barrier.drop { if case .emit(.renewed) = $0 { true } else { false } }
+            if !isUntold { perform(effect) }
+        case .emit(.masterLost):
+            _ = barrier.drop { if case .emit(.obeys) = $0 { true } else { false } }
+            perform(effect)
+        case .send, .persist, .setTimer, .cancelTimer, .emit:
+            barrier.hold(effect)
+            guard barrier.heldCount > Self.heldLimit else { return }
+            // Messages get lost on networks too; a disk may be full for days.
+            barrier.dropFirst { if case .send = $0 { true } else { false } }
+        }
+    }
+
+    private static let heldLimit = 1024
 
     private func perform(_ effect: ElectionEffect) {
         switch effect {

@@ -88,6 +88,20 @@ struct WriteBarrier<Effect> {
         held.append(effect)
     }
 
+    var heldCount: Int { held.count }
+
+    mutating func dropFirst(where matches: (Effect) -> Bool) {
+        guard let index = held.firstIndex(where: matches) else { return }
+        held.remove(at: index)
+    }
+
+    /// - Returns: how many were dropped.
+    mutating func drop(where matches: (Effect) -> Bool) -> Int {
+        let before = held.count
+        held.removeAll(where: matches)
+        return before - held.count
+    }
+
     /// Opens, and returns what was held, in order.
     mutating func open() -> [Effect] {
         isClosed = false

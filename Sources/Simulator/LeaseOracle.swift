@@ -105,10 +105,12 @@ struct LeaseOracle {
     }
 
     private mutating func watch(_ view: [Member], _ index: Int, _ now: Int64) {
-        let known = watches[index].presentSince
+        let before = watches[index]
         watches[index].presentSince = [:]
+        watches[index].answered = [:]
         for member in view where member.state.isPresent {
-            watches[index].presentSince[member.id] = known[member.id] ?? now
+            watches[index].presentSince[member.id] = before.presentSince[member.id] ?? now
+            watches[index].answered[member.id] = before.answered[member.id]
         }
     }
 }
