@@ -149,7 +149,8 @@ package struct LaunchMachine: Sendable {
         }
         for node in releasing { order(node, to: false, &effects) }
         announcements += 1
-        guard announcements % 4 == 0, !isCollecting, wanted.ballot != nil else { return }
+        // Said even if nothing was ever wanted here: members that came later may know better.
+        guard announcements % (wanted.ballot == nil ? 8 : 4) == 0, !isCollecting else { return }
         if rival != nil {
             // Nobody gave way, so nobody stands behind it any more: it is outbid.
             take(wanted.model, &effects)

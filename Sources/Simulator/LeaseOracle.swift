@@ -34,8 +34,15 @@ struct LeaseOracle {
     }
 
     /// A member's word that it obeys reached the host.
-    mutating func answered(_ member: NodeID, to host: SimulatedHost, at now: Int64) {
+    mutating func obeyed(
+        _ ballot: Ballot,
+        by member: NodeID,
+        to host: SimulatedHost,
+        at now: Int64
+    ) {
         begin(host)
+        // A late word about an earlier ballot wins nothing.
+        guard watches[host.index].ballot == ballot else { return }
         watches[host.index].answered[member] = now
     }
 

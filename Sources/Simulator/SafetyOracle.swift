@@ -144,18 +144,18 @@ struct SafetyOracle {
         }
     }
 
-    /// Whether a datagram tells a master that it is obeyed.
-    func isObedience(_ bytes: Span<UInt8>, toward master: NodeID) -> Bool {
+    /// The ballot of which a datagram says that it is obeyed.
+    func obeyedBallot(in bytes: Span<UInt8>) -> Ballot? {
         let kindOffset = WireHeader.byteCount + 2
         guard bytes.count > kindOffset,
             bytes[kindOffset] == Self.heartbeatReplyKind
-        else { return false }
+        else { return nil }
         let cluster = WireHeader.tag(ofCluster: SimulatedHost.cluster)
-        guard let datagram = try? Datagram(decoding: bytes, cluster: cluster) else { return false }
-        for case .election(.heartbeatReply(let reply)) in datagram.messages {
-            if reply.isObeyed, reply.ballot.node == master { return true }
+        guard let datagram = try? Datagram(decoding: bytes, cluster: cluster) else { return nil }
+        for case .election(.heartbeatReply(let reply)) in datagram.messages where reply.isObeyed {
+            return reply.ballot
         }
-        return false
+        return nil
     }
 
     private mutating func vote(

@@ -163,8 +163,8 @@ package final class Simulation: @unchecked Sendable {
         }
         statistics.deliveredCount += 1
         traceArrival(packet)
-        if safety.isObedience(packet.bytes.span, toward: host.identity) {
-            lease.answered(hosts[packet.from].identity, to: host, at: now)
+        if let ballot = safety.obeyedBallot(in: packet.bytes.span) {
+            lease.obeyed(ballot, by: hosts[packet.from].identity, to: host, at: now)
         }
         loop.run { core.membership.receive(packet.bytes.span, from: packet.source) }
     }

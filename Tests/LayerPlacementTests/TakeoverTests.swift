@@ -68,6 +68,21 @@ struct TakeoverTests {
         #expect(cluster.run(for: .seconds(10)) { $0.isReady(0) } != nil)
     }
 
+    @Test func `a member that comes later tells a master that knows of nothing wanted`() throws {
+        let cluster = try LaunchCluster(count: 3)
+        cluster.nodes[2].isRunning = false
+        cluster.elect(0)
+        cluster.run(for: .seconds(10))
+        // It was on another side meanwhile, whose master gave up.
+        cluster.nodes[2].isRunning = true
+        let past = Ballot(term: 1, node: LaunchCluster.id(2))
+        cluster.handle(
+            .heard(WantedState(ballot: past, version: 1, model: model), from: LaunchCluster.id(2)),
+            at: 2
+        )
+        #expect(cluster.run(for: .seconds(20)) { $0.isReady(0) } != nil)
+    }
+
     @Test func `a renewed ballot keeps the session and raises the wanted state`() throws {
         let cluster = try launched(3)
         cluster.run(for: .seconds(5))

@@ -30,6 +30,12 @@ struct StoredScenarioTests {
         ("mass-join", 23),
         // launch: a half-open stream during the handshake was waited for without limit.
         ("stream-reset", 76),
+        // S3: the llama-server of a deposed master went on connecting to workers.
+        ("swarm-all", 89),
+        // lease: a full disk kept a master from hearing that it was deposed.
+        ("swarm-more", 59),
+        // launch: a master that knew of nothing wanted never asked those who came later.
+        ("swarm-more", 347),
     ])
     func `what was found once stays mended`(name: String, seed: UInt64) throws {
         let result = Simulation(scenario: try storedScenario(name), seed: seed).run()
