@@ -79,6 +79,10 @@ struct LeaseOracle {
         count(host, at: now)
         let age = now - watches[host.index].lastWon
         guard age > lease + Self.slack else { return }
+        // While a disk refuses, news of members do not pass from one actor to the next; who is new
+        // to the election is not told from here then.
+        let patience = grace + lease + Self.slack
+        if let refusal = host.disk.lastRefusal, now - refusal < patience { return }
         simulation.report(
             "lease",
             "\(host.name) still says that it is master, and no majority of the members that it "

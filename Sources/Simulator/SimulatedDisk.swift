@@ -8,6 +8,8 @@ final class SimulatedDisk: @unchecked Sendable {
     private var record: DurableRecord?
     private var isDamaged = false
     private var crashCount = 0
+    /// When it last refused to keep something; nil for never.
+    private(set) var lastRefusal: Int64?
     /// How many faults keep it full.
     var fullCount = 0
 
@@ -49,7 +51,7 @@ final class SimulatedDisk: @unchecked Sendable {
             node: host.index
         ) { [self] in
             guard crashCount == crashes else { return }
-            if !isFull { self.record = record }
+            if isFull { lastRefusal = host.simulation.now } else { self.record = record }
             completion(!isFull)
         }
     }
