@@ -8,17 +8,30 @@ extension LaunchMachine {
         at now: Instant,
         _ effects: inout [LaunchEffect]
     ) {
-        let isMore = candidates.contains { new in
-            !self.candidates.contains { $0.node == new.node }
-        }
+        let isMore = Self.hasNewcomer(candidates, since: self.candidates)
         self.candidates = candidates
-        releasing.removeAll { node in !candidates.contains { $0.node == node } }
+        if !releasing.isEmpty {
+            releasing.removeAll { node in !candidates.contains { $0.node == node } }
+        }
         guard let attempt, ballot != nil else { return }
         if attempt.isOver {
             if isMore { effects.append(.setTimer(.retry, after: .milliseconds(200))) }
             return
         }
         checkLost(at: now, &effects)
+    }
+
+    /// Whether somebody is in the one list and not in the other; both are sorted by node.
+    private static func hasNewcomer(
+        _ new: [WorkerCandidate],
+        since old: [WorkerCandidate]
+    ) -> Bool {
+        var next = old.startIndex
+        for candidate in new {
+            while next < old.endIndex, old[next].node < candidate.node { next += 1 }
+            guard next < old.endIndex, old[next].node == candidate.node else { return true }
+        }
+        return false
     }
 
     /// Goes on without workers that are not there any more, or begins again.

@@ -19,6 +19,8 @@ package actor Membership {
     private var barrier = WriteBarrier<SWIMEffect>()
     /// What streams are to tell once it is on disk.
     private var waiting: [() -> Void] = []
+    /// Something was told that others decide by.
+    private var hasNews = false
     /// Never, but for the mutant `goesDeaf`.
     private var isDeaf = false
     private var sendBuffer: [UInt8] = []
@@ -73,6 +75,10 @@ package actor Membership {
         for effect in effects {
             if barrier.isClosed { barrier.hold(effect) } else { perform(effect) }
         }
+        // Once for all of them: a first sync brings news of a whole cluster.
+        guard hasNews else { return }
+        hasNews = false
+        viewChanged()
     }
 
     private func perform(_ effect: SWIMEffect) {
@@ -129,7 +135,7 @@ package actor Membership {
     private func tell(_ event: SWIMEvent) {
         if let record = event.record { world.observer.log(record) }
         if event == .goodbyeSpread { world.observer.goodbyeSpread() }
-        viewChanged()
+        hasNews = true
     }
 
     /// Passes the present members on to whoever decides by them.
