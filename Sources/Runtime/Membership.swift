@@ -21,6 +21,8 @@ package actor Membership {
     private var waiting: [() -> Void] = []
     /// Something was told that others decide by.
     private var hasNews = false
+    /// A datagram is being taken; its news are passed on together.
+    private var isTaking = false
     /// Never, but for the mutant `goesDeaf`.
     private var isDeaf = false
     private var sendBuffer: [UInt8] = []
@@ -75,7 +77,11 @@ package actor Membership {
         for effect in effects {
             if barrier.isClosed { barrier.hold(effect) } else { perform(effect) }
         }
-        // Once for all of them: a first sync brings news of a whole cluster.
+        if !isTaking { passNews() }
+    }
+
+    /// Passes news on, once for all that came together: a first sync tells of a whole cluster.
+    private func passNews() {
         guard hasNews else { return }
         hasNews = false
         viewChanged()
@@ -192,15 +198,22 @@ extension Membership: DatagramReceiver {
             )
         }
         let sender = datagram.header.sender
+        isTaking = true
+        defer {
+            isTaking = false
+            passNews()
+        }
         // A datagram without messages still tells who is there.
         for message in datagram.messages {
             switch message {
             case .gossip(let gossip): handle(.message(gossip, from: sender, source: source))
             case .election(let message):
                 guard isPresent(sender) else { continue }
+                passNews()
                 peers?.election.assumeIsolated { $0.receive(message, from: sender) }
             case .placement(let message):
                 guard isPresent(sender) else { continue }
+                passNews()
                 peers?.placement.assumeIsolated { $0.receive(message, from: sender) }
             case .beacon(let endpoint):
                 guard sender != machine.own.id else { continue }

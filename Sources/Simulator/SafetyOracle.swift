@@ -38,6 +38,8 @@ struct SafetyOracle {
     private var seenByOthers: [NodeID: UInt64] = [:]
     /// What each life of a host believed last.
     private var believed: [Belief: UInt64] = [:]
+    /// By host: until when a large cluster's view is not looked at again.
+    private var looks: [Int64] = []
 
     /// A life begins with what an earlier one has stored.
     mutating func begins(_ id: NodeID, _ record: DurableRecord, _ simulation: Simulation) {
@@ -58,7 +60,7 @@ struct SafetyOracle {
         var found: CoreSnapshot?
         loop.run { found = core.snapshot() }
         guard let snapshot = found else { return }
-        checkIncarnations(snapshot, host, simulation)
+        if isDue(host, simulation) { checkIncarnations(snapshot, host, simulation) }
         simulation.lease.look(at: host, snapshot, at: simulation.now)
         guard let ballot = snapshot.master else { return }
         if let before = obeyed[host.identity], ballot < before {
@@ -75,6 +77,18 @@ struct SafetyOracle {
         }
         masters[ballot] = life
     }
+
+    /// In large clusters, where each view is looked at whole and changes all the time, once a
+    /// second is enough for what only rises.
+    private mutating func isDue(_ host: SimulatedHost, _ simulation: Simulation) -> Bool {
+        guard simulation.hosts.count > Self.smallClusterLimit else { return true }
+        if looks.isEmpty { looks = Array(repeating: .min, count: simulation.hosts.count) }
+        guard simulation.now > looks[host.index] else { return false }
+        looks[host.index] = simulation.now + 1_000_000_000
+        return true
+    }
+
+    private static let smallClusterLimit = 64
 
     private mutating func checkIncarnations(
         _ snapshot: CoreSnapshot,
