@@ -28,9 +28,14 @@ struct EventQueue {
     private var entries: [Entry?] = []
     private var freeSlots: [Int] = []
     private var sequence: UInt32 = 0
-    private let ties: SeededGenerator
+    private var ties: SeededGenerator
 
     init(ties: SeededGenerator) {
+        self.ties = ties
+    }
+
+    /// From now on somebody else comes first at the same moment.
+    mutating func redraw(ties: SeededGenerator) {
         self.ties = ties
     }
 

@@ -62,6 +62,7 @@ struct SafetyOracle {
         guard let snapshot = found else { return }
         if isDue(host, simulation) { checkIncarnations(snapshot, host, simulation) }
         simulation.lease.look(at: host, snapshot, at: simulation.now)
+        simulation.quality.look(at: host.index, snapshot, at: simulation.now)
         guard let ballot = snapshot.master else { return }
         if let before = obeyed[host.identity], ballot < before {
             simulation.report("S2", "\(host.name) obeys \(ballot) after \(before)")
@@ -134,13 +135,14 @@ struct SafetyOracle {
     mutating func sees(_ bytes: Span<UInt8>, from host: SimulatedHost, _ simulation: Simulation) {
         // Election messages travel alone; the others need not be decoded here.
         let kindOffset = WireHeader.byteCount + 2
-        guard bytes.count > kindOffset, 18...21 ~= bytes[kindOffset] else { return }
+        guard bytes.count > kindOffset, 17...21 ~= bytes[kindOffset] else { return }
         let cluster = WireHeader.tag(ofCluster: SimulatedHost.cluster)
         guard let datagram = try? Datagram(decoding: bytes, cluster: cluster) else { return }
         for case .election(let message) in datagram.messages {
             switch message {
             case .voteRequest(let ballot): vote(for: ballot, by: host, simulation)
             case .voteReply(let reply) where reply.isGranted:
+                simulation.statistics.records["vote.granted", default: 0] += 1
                 vote(for: reply.ballot, by: host, simulation)
             case .heartbeatReply(let reply) where reply.isObeyed:
                 if let before = answered[host.identity], reply.ballot < before {
@@ -153,7 +155,14 @@ struct SafetyOracle {
             case .heartbeat(let heartbeat):
                 guard let view = host.core?.snapshot().view else { continue }
                 simulation.lease.reigns(heartbeat, host, view, simulation)
-            case .preVoteRequest, .preVoteReply, .voteReply, .heartbeatReply, .resign: break
+            case .voteReply: simulation.statistics.records["vote.refused", default: 0] += 1
+            case .preVoteReply(let reply):
+                if !reply.isGranted {
+                    simulation.statistics.records["preVote.refused", default: 0] += 1
+                }
+            case .heartbeatReply:
+                simulation.statistics.records["heartbeat.refused", default: 0] += 1
+            case .preVoteRequest, .resign: break
             }
         }
     }

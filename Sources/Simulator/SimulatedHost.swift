@@ -63,6 +63,11 @@ final class SimulatedHost: @unchecked Sendable {
         Endpoint(address: address, port: port)
     }
 
+    /// From now on its programs and later lives draw otherwise.
+    func redraw(_ generator: SeededGenerator) {
+        self.generator = generator
+    }
+
     // MARK: - Life and death
 
     func start() {
@@ -72,7 +77,10 @@ final class SimulatedHost: @unchecked Sendable {
         if let saved = disk.read() {
             record = saved
         } else {
-            if life > 1 { identity = disk.freshIdentity() }
+            if life > 1 {
+                identity = disk.freshIdentity()
+                simulation.statistics.records["disk.freshIdentity", default: 0] += 1
+            }
             record = DurableRecord()
             disk.forget()
         }
@@ -96,6 +104,7 @@ final class SimulatedHost: @unchecked Sendable {
         }
         hasNews = true
         simulation.traceState(of: self)
+        simulation.quality.starts(index, at: simulation.now)
         loop.execute { core.start(seeds: seeds, remembered: record.peers) }
     }
 
@@ -131,6 +140,7 @@ final class SimulatedHost: @unchecked Sendable {
         if power { powerCuts += 1 }
         disk.crash(fault)
         guard core != nil else { return }
+        simulation.statistics.records[power ? "host.power" : "host.crash", default: 0] += 1
         simulation.trace.line(.stop, simulation.now, from: index, to: nil, "crash")
         end()
         simulation.traceState(of: self)
@@ -160,6 +170,7 @@ final class SimulatedHost: @unchecked Sendable {
 
     private func end() {
         guard let loop, let core else { return }
+        simulation.quality.ends(index, at: simulation.now)
         loop.run { core.dismantle() }
         loop.end()
         self.loop = nil
@@ -186,6 +197,7 @@ final class SimulatedHost: @unchecked Sendable {
     func resume() {
         stalls -= 1
         guard stalls == 0 else { return }
+        simulation.statistics.records["host.resume", default: 0] += 1
         simulation.traceState(of: self)
         let events = delayed
         delayed = []

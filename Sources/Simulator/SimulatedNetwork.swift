@@ -11,7 +11,7 @@ struct SimulatedNetwork {
 
     private let nodeCount: Int
     private let base: LinkSettings
-    private let streams: SeededGenerator
+    private var streams: SeededGenerator
     /// Per directed link: how many packets it has seen.
     private var counts: [UInt32]
     /// Per directed link: how many faults close it now.
@@ -43,6 +43,11 @@ struct SimulatedNetwork {
         case lost
         /// After so many nanoseconds; the second one is a duplicate.
         case arrives(Int64, again: Int64?, corrupt: Bool)
+    }
+
+    /// From now on packets fare otherwise.
+    mutating func redraw(_ generator: SeededGenerator) {
+        streams = generator
     }
 
     // MARK: - Packets

@@ -125,6 +125,7 @@ extension SimulatedWorld: ModelSource {
 extension SimulatedWorld: CoreObserver {
     func log(_ record: LogRecord) {
         simulation.statistics.records[record.id, default: 0] += 1
+        count(record)
         simulation.trace.mix(record.id)
         simulation.trace.line(
             .log,
@@ -134,6 +135,31 @@ extension SimulatedWorld: CoreObserver {
             "\(record.id): \(record.message)"
         )
         host.hasNews = true
+    }
+
+    private func count(_ record: LogRecord) {
+        switch record.id {
+        case "election.deposed":
+            guard
+                case .text(let reason)? = record.fields.first(where: { $0.key == "reason" })?.value
+            else { return }
+            simulation.statistics.records["\(record.id).\(reason)", default: 0] += 1
+        case "membership.died":
+            guard case .text(let text)? = record.fields.first(where: { $0.key == "node" })?.value,
+                let accused = simulation.hosts.first(where: { "\($0.identity)" == text })
+            else { return }
+            let network = simulation.network
+            let isReachable =
+                accused.core != nil && !accused.isStalled
+                && network.isOpen(from: host.index, to: accused.index)
+                && network.isOpen(from: accused.index, to: host.index)
+            simulation.quality.buries(
+                accused.index,
+                isReachable: isReachable,
+                at: simulation.now
+            )
+        default: break
+        }
     }
 
     func refused(_ reason: String, detail: String) {

@@ -15,6 +15,7 @@ package final class Simulation: @unchecked Sendable {
     var trace: Trace
     var safety = SafetyOracle()
     var lease: LeaseOracle
+    var quality: QualityOracle
     var liveness: LivenessOracle
     var statistics = SimulationStatistics()
     private(set) var violation: Violation?
@@ -24,13 +25,16 @@ package final class Simulation: @unchecked Sendable {
     private var lastProcess: Int32 = 1000
     /// Somebody's launch was accepted; nobody asks again.
     var isModelAsked = false
+    private let redraw: Redraw?
 
     /// - Parameter writeTrace: takes a JSON line for all that happens; nil for speed.
     package init(
         scenario: Scenario,
         seed: UInt64,
+        redraw: Redraw? = nil,
         writeTrace: ((String) -> Void)? = nil
     ) {
+        self.redraw = redraw
         self.scenario = scenario.drawingSwarm(seed: seed)
         self.seed = seed
         // One generator for each purpose: more draws for one change nothing for the others.
@@ -42,6 +46,7 @@ package final class Simulation: @unchecked Sendable {
             generator: generator.derived(2)
         )
         lease = LeaseOracle(nodeCount: scenario.nodeCount)
+        quality = QualityOracle(nodeCount: scenario.nodeCount)
         trace = Trace(nodeCount: scenario.nodeCount, write: writeTrace)
         liveness = LivenessOracle(self.scenario)
         hosts = (0..<scenario.nodeCount).map { index in
@@ -71,6 +76,8 @@ package final class Simulation: @unchecked Sendable {
         if escaped > 0, violation == nil {
             report("escapedJob", "\(escaped) jobs left the simulated loops for other threads")
         }
+        quality.finish(at: now)
+        statistics.quality = quality.figures
         let result = SimulationResult(
             seed: seed,
             hash: trace.hash,
@@ -89,6 +96,14 @@ package final class Simulation: @unchecked Sendable {
             traceState(of: host)
             let delay = starts.duration(in: .zero...scenario.startWithin)
             outside(after: delay, node: host.index) { host.start() }
+        }
+        if let redraw {
+            outside(after: redraw.at) { [unowned self] in
+                let generator = SeededGenerator(seed: seed).derived(4).derived(redraw.salt)
+                network.redraw(generator.derived(1))
+                queue.redraw(ties: generator.derived(2))
+                for host in hosts { host.redraw(generator.derived(1000 + UInt64(host.index))) }
+            }
         }
         for (index, fault) in scenario.faults.enumerated() { schedule(fault, number: index) }
         if let model = scenario.model {
@@ -219,6 +234,12 @@ package struct Violation: Equatable, Sendable, CustomStringConvertible {
     package var detail: String
     package var at: Duration
 
+    package init(invariant: String, detail: String, at: Duration) {
+        self.invariant = invariant
+        self.detail = detail
+        self.at = at
+    }
+
     /// Whether it is seen when it happens, not when something has not come to hold in time.
     var isOfSafety: Bool { invariant.hasPrefix("S") || invariant == "lease" }
 
@@ -235,6 +256,7 @@ package struct SimulationStatistics: Equatable, Sendable {
     package var sentByteCount = 0
     /// How often each kind of log record was written, by its id.
     package var records: [String: Int] = [:]
+    package var quality = QualityFigures()
 }
 
 package struct SimulationResult: Equatable, Sendable {

@@ -23,9 +23,15 @@ enum Output {
     }
 
     static func writeError(_ text: String) {
-        // Not through stdio: its standard error is shared mutable state to Swift.
-        _ = try? FileDescriptor.standardError.writeAll(Array((text + "\n").utf8))
+        writeErrorPiece(text + "\n")
     }
+
+    static func writeErrorPiece(_ text: String) {
+        // Not through stdio: its standard error is shared mutable state to Swift.
+        _ = try? FileDescriptor.standardError.writeAll(Array(text.utf8))
+    }
+
+    static var errorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 }
 
 extension Output {

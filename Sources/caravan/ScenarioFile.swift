@@ -29,18 +29,34 @@ struct ScenarioFile: Sendable {
     }
 
     /// The scenario, or all of a folder by name.
-    static func all(at path: String) throws -> [String] {
+    ///
+    /// - Parameter withRegressions: those of its `regressions/` come last.
+    static func all(at path: String, withRegressions: Bool = false) throws -> [String] {
         var isFolder = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
             throw refused("\(path): there is no such file or folder")
         }
         guard isFolder else { return [path] }
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-        let files = names.filter { $0.hasSuffix(suffix) }.sorted()
+        let files = try names(in: path)
         guard !files.isEmpty else {
             throw refused("\(path): no file there ends with \(suffix)")
         }
         let folder = path.hasSuffix("/") ? path : path + "/"
-        return files.map { folder + $0 }
+        let inner = folder + RegressionFile.folder
+        let more = withRegressions && FileManager.default.fileExists(atPath: inner)
+        return try files.map { folder + $0 } + (more ? all(in: inner) : [])
+    }
+
+    private static func all(in folder: String) throws -> [String] {
+        try names(in: folder).map { "\(folder)/\($0)" }
+    }
+
+    private static func names(in folder: String) throws -> [String] {
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: folder)
+                .filter { $0.hasSuffix(suffix) }.sorted()
+        } catch {
+            throw refused("\(folder): cannot be listed: \(error)")
+        }
     }
 }

@@ -1,68 +1,133 @@
 import ArgumentParser
+import FoundationEssentials
 import Primitives
 import Simulator
-import Synchronization
 
 struct SimulateSweepCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sweep",
-        abstract: "Run scenarios with many seeds."
+        abstract: "Run scenarios with many seeds.",
+        discussion: """
+            Each scenario with each seed, on all cores:
+              caravan simulate sweep Simulations --seeds 1..1000
+            In CI, for two minutes with seeds that nobody has tried, failures as JUnit's:
+              caravan simulate sweep Simulations --fresh 120 --junit sweep.xml
+
+            A folder's regressions/ is swept too. The first failure of a scenario is made small \
+            and kept there. Exit codes: 0 all held, 1 something did not, 2 a scenario makes no \
+            sense.
+            """
     )
 
     @Argument(help: ArgumentHelp("A scenario, or a folder of them.", valueName: "file-or-folder"))
     var path: String
 
     @Option(help: ArgumentHelp("The first and the last seed.", valueName: "first..last"))
-    var seeds: SeedRange
+    var seeds: SeedRange?
 
-    @Option(help: "How many runs are made at a time.")
-    var jobs = 1
+    @Option(
+        help: ArgumentHelp(
+            "Sweep for so long, with seeds that start at today's number.",
+            valueName: "seconds"
+        )
+    )
+    var fresh: Double?
+
+    @Option(help: "How many runs are made at a time; all cores if none is given.")
+    var jobs: Int?
+
+    @Option(help: ArgumentHelp("Write a report that CI systems read.", valueName: "file"))
+    var junit: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Write a line with scenario, seed and hash for each run, to compare two sweeps.",
+            valueName: "file"
+        )
+    )
+    var hashes: String?
+
+    @Flag(help: "Make each run twice and compare.")
+    var twice = false
 
     @Flag(help: "Say what happened how often.")
     var coverage = false
 
-    private static let jobLimit = 256
+    @Flag(help: "Something that should have been seen and was not is a failure.")
+    var requireCoverage = false
+
+    @Flag(help: "Print a summary for scripts.")
+    var json = false
+
+    @Flag(help: "Say nothing while it runs.")
+    var quiet = false
+
+    @Flag(help: "Leave failures as they are.")
+    var noShrink = false
 
     func run() async throws {
-        guard 1...Self.jobLimit ~= jobs else {
-            throw ScenarioFile.refused("--jobs takes a number from 1 to \(Self.jobLimit)")
+        let jobs = jobs ?? ProcessInfo.processInfo.activeProcessorCount
+        guard 1...256 ~= jobs else {
+            throw ScenarioFile.refused("--jobs takes a number from 1 to 256")
         }
-        let files = try ScenarioFile.all(at: path).map { try ScenarioFile.read($0) }
-        let clock = ContinuousClock()
-        let start = clock.now
-        var total = SweepSummary()
-        for file in files {
-            let summary = await sweep(file)
-            total.add(summary)
-            print(summary.line(for: file, seeds: seeds))
-            for failure in summary.failures.prefix(SweepSummary.failureLimit) {
-                let command = SimulateCommand.repeating(file, seed: failure.seed)
-                Output.writeError("\(failure.violation) — seed \(failure.seed): \(command)")
-            }
-            Output.flush()
+        guard (seeds == nil) != (fresh == nil) else {
+            throw ScenarioFile.refused("give either --seeds 1..1000 or --fresh 120")
         }
-        let seconds = (clock.now - start).inSeconds
-        print(total.speedLine(seconds: seconds))
-        if coverage { print(total.coverageLines) }
-        if !total.failures.isEmpty { throw ExitCode(1) }
+        let files = try ScenarioFile.all(at: path, withRegressions: true)
+            .map { try ScenarioFile.read($0) }
+        let range = seeds ?? .fromToday
+        if fresh != nil { Output.writeError("fresh seeds from \(range.first) on") }
+        let lines = try hashes.map { try LineFile($0) }
+        let sweep = Sweep(
+            files: files,
+            seeds: range,
+            limit: fresh.map { .seconds($0) },
+            isTwice: twice,
+            keepsHashes: lines != nil
+        )
+        let progress = SweepProgress(sweep, isQuiet: quiet)
+        await sweep.run(jobs: jobs) { progress.tell() }
+        progress.end()
+        let outcome = sweep.outcome
+        for line in outcome.hashLines { lines?.write(line) }
+        lines?.flush()
+        try report(outcome)
     }
 
-    private func sweep(_ file: ScenarioFile) async -> SweepSummary {
-        let seeds = RemainingSeeds(seeds)
-        var all = SweepSummary()
-        await withTaskGroup(of: SweepSummary.self) { group in
-            for _ in 0..<jobs {
-                group.addTask { @concurrent in
-                    var own = SweepSummary()
-                    while let seed = seeds.next() {
-                        own.add(Simulation(scenario: file.scenario, seed: seed).run())
-                    }
-                    return own
-                }
-            }
-            for await summary in group { all.add(summary) }
+    private func report(_ outcome: SweepOutcome) throws {
+        var total = SweepSummary()
+        for (file, summary) in outcome.summaries {
+            total.add(summary)
+            if !json { Output.write(summary.line(for: file) + "\n") }
         }
-        return all.sorted
+        let failures = outcome.summaries.flatMap { file, summary in
+            SweepFailures.described(summary, of: file, shrinks: !noShrink)
+        }
+        for failure in failures { Output.writeError(failure.line) }
+        if ProcessInfo.processInfo.environment["GITHUB_ACTIONS"] != nil {
+            for failure in failures { Output.write(failure.annotation + "\n") }
+        }
+        if let junit {
+            let page = try LineFile(junit)
+            page.write(JUnitReport.text(outcome, failures))
+            page.flush()
+        }
+        let unseen = Sometimes.all.filter { !$0.isSeen(in: total.records) }
+        if json {
+            Output.write(
+                SweepJSON.text(total, outcome, failures, unseen: unseen.map(\.name)) + "\n"
+            )
+        } else {
+            if coverage { Output.write(total.coverageLines + "\n") }
+            Output.write(total.qualityLines + "\n")
+            let count = Sometimes.all.count
+            Output.write("sometimes: \(count - unseen.count) of \(count) seen\n")
+            for fact in unseen { Output.write("  never: \(fact.name)\n") }
+            Output.write(total.speedLine(seconds: outcome.seconds) + "\n")
+        }
+        let lacksCoverage = requireCoverage && !unseen.isEmpty
+        if lacksCoverage { Output.writeError("the sweep has not seen all that it should have") }
+        if !total.failures.isEmpty || lacksCoverage { throw ExitCode(1) }
     }
 }
 
@@ -70,6 +135,11 @@ struct SimulateSweepCommand: AsyncParsableCommand {
 struct SeedRange: ExpressibleByArgument, Sendable {
     let first: UInt64
     let last: UInt64
+
+    private init(first: UInt64, last: UInt64) {
+        self.first = first
+        self.last = last
+    }
 
     init?(argument: String) {
         let parts = argument.split(separator: ".", omittingEmptySubsequences: false)
@@ -79,95 +149,16 @@ struct SeedRange: ExpressibleByArgument, Sendable {
             (first, last) = (seed, seed)
         case 3:
             guard parts[1].isEmpty, let first = UInt64(parts[0]), let last = UInt64(parts[2]),
-                first <= last, last < .max
+                first <= last, last < 1 << 53
             else { return nil }
             (self.first, self.last) = (first, last)
         default: return nil
         }
     }
-}
 
-/// The seeds that nobody has taken yet.
-private final class RemainingSeeds: Sendable {
-    private let upcoming: Atomic<UInt64>
-    private let last: UInt64
-
-    init(_ range: SeedRange) {
-        upcoming = Atomic(range.first)
-        last = range.last
-    }
-
-    func next() -> UInt64? {
-        let seed = upcoming.wrappingAdd(1, ordering: .relaxed).oldValue
-        return seed <= last ? seed : nil
-    }
-}
-
-/// What many runs came to.
-struct SweepSummary: Sendable {
-    struct Failure: Sendable {
-        let seed: UInt64
-        let violation: Violation
-    }
-
-    static let failureLimit = 5
-
-    private(set) var runCount = 0
-    private(set) var failures: [Failure] = []
-    private var sentCount = 0
-    private var virtualTime: Duration = .zero
-    private var convergence: [Duration] = []
-    private var records: [String: Int] = [:]
-
-    mutating func add(_ result: SimulationResult) {
-        runCount += 1
-        if let violation = result.violation {
-            failures.append(Failure(seed: result.seed, violation: violation))
-        }
-        sentCount += result.statistics.sentCount
-        virtualTime += result.virtualTime
-        if let converged = result.convergedAfter { convergence.append(converged) }
-        records.merge(result.statistics.records, uniquingKeysWith: +)
-    }
-
-    mutating func add(_ other: SweepSummary) {
-        runCount += other.runCount
-        failures += other.failures
-        sentCount += other.sentCount
-        virtualTime += other.virtualTime
-        convergence += other.convergence
-        records.merge(other.records, uniquingKeysWith: +)
-    }
-
-    var sorted: SweepSummary {
-        var sorted = self
-        sorted.failures.sort { $0.seed < $1.seed }
-        sorted.convergence.sort()
-        return sorted
-    }
-
-    func line(for file: ScenarioFile, seeds: SeedRange) -> String {
-        var line = "\(file.scenario.name): \(runCount) runs, \(failures.count) violations"
-        if let last = convergence.last {
-            let middle = convergence[convergence.count / 2]
-            let high = convergence[min(convergence.count - 1, convergence.count * 99 / 100)]
-            line += ", all well after p50 \(middle.inSeconds) s, p99 \(high.inSeconds) s"
-            line += ", at most \(last.inSeconds) s"
-        }
-        return line
-    }
-
-    func speedLine(seconds: Double) -> String {
-        let rate = Int(Double(sentCount) / seconds)
-        let runs = Int(Double(runCount) / seconds * 60)
-        let virtual = Int(virtualTime.inSeconds / seconds)
-        let rounded = Double(Int(seconds * 10)) / 10
-        return "\(runCount) runs in \(rounded) s: \(rate) datagrams/s, \(runs) seeds/min, "
-            + "\(virtual) virtual seconds a second"
-    }
-
-    var coverageLines: String {
-        records.sorted { $0.key < $1.key }.map { "  \($0.key): \($0.value)" }
-            .joined(separator: "\n")
+    /// Seeds that no other day has.
+    static var fromToday: SeedRange {
+        let day = UInt64(max(0, Date.now.timeIntervalSince1970 / 86_400))
+        return SeedRange(first: day * 1_000_000, last: day * 1_000_000 + 999_999)
     }
 }
