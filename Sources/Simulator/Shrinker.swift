@@ -20,6 +20,8 @@ package struct Shrinker {
     private let seed: UInt64
     private let mayContinue: () -> Bool
     private let tell: (_ runCount: Int, _ faultCount: Int) -> Void
+    private let original: Scenario
+    private let originalViolation: Violation
     private var best: Scenario
     private var violation: Violation
     private var runCount = 0
@@ -44,6 +46,8 @@ package struct Shrinker {
             seed: seed,
             mayContinue: mayContinue,
             tell: tell,
+            original: drawn,
+            originalViolation: violation,
             best: drawn,
             violation: violation,
             runCount: 1
@@ -69,7 +73,53 @@ package struct Shrinker {
             leaveOutNodes()
             simplifyFaults()
         } while best != before && !isStopped
+        startAgain()
         shorten()
+    }
+
+    /// Fewest of all is not what leaving out one by one leads to: other orders may end lower.
+    private mutating func startAgain() {
+        guard !isStopped, best.faults.count > Self.fewFaults else { return }
+        var draws = SeededGenerator(seed: seed)
+        for _ in 0..<Self.restartLimit where best.faults.count > Self.fewFaults && !isStopped {
+            let found = (best, violation)
+            best = original
+            violation = originalViolation
+            dropLater()
+            leaveOutFaults(in: &draws)
+            if best.faults.count >= found.0.faults.count {
+                (best, violation) = found
+            } else {
+                leaveOutFaults()
+                leaveOutTroubles()
+                leaveOutNodes()
+                simplifyFaults()
+            }
+        }
+    }
+
+    private static let fewFaults = 3
+    private static let restartLimit = 20
+
+    /// A quarter of those that are left, in an order of chance, then one by one.
+    private mutating func leaveOutFaults(in draws: inout SeededGenerator) {
+        var size = max(1, best.faults.count / 4)
+        while !isStopped {
+            var order = Array(best.faults.indices)
+            draws.shuffle(&order)
+            var kept = Set(order)
+            let faults = best.faults
+            while !order.isEmpty, !isStopped {
+                let chunk = order.suffix(size)
+                order.removeLast(chunk.count)
+                let fewer = kept.subtracting(chunk)
+                if tries({ $0.faults = faults.indices.filter(fewer.contains).map { faults[$0] } }) {
+                    kept = fewer
+                }
+            }
+            guard size > 1 else { return }
+            size = 1
+        }
     }
 
     /// Whether the candidate breaks the same property; if so it is the best so far.
