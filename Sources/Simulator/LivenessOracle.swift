@@ -123,10 +123,12 @@ struct LivenessOracle {
 
     private func launchProblem(in simulation: Simulation) -> String? {
         guard let model = simulation.scenario.model else { return nil }
+        var hasMaster = false
         for host in simulation.hosts where !host.isStalled {
             guard let snapshot = host.snapshot, snapshot.master?.node == host.identity,
                 liveness.core?.contains(host.index) ?? true
             else { continue }
+            hasMaster = true
             guard snapshot.wanted == model.wanted else {
                 // Whoever knew it may have lost its disk.
                 if losesDisks { continue }
@@ -140,7 +142,8 @@ struct LivenessOracle {
                 return "the launch of \(host.name) is neither ready nor failed (\(detail))"
             }
         }
-        return nil
+        let isAnybodyUp = simulation.hosts.contains { $0.core != nil && !$0.isStalled }
+        return hasMaster || !isAnybodyUp ? nil : "nobody is master and could run what is wanted"
     }
 
     // MARK: - Sides
