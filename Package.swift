@@ -69,6 +69,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     ],
     targets: [
         // Pure modules: no clock, socket, file, log or global randomness.
@@ -153,7 +154,7 @@ let package = Package(
                 "EngineStore", "EventLoop", "GGUF", "Gateway", "LayerPlacement", "LeaderElection",
                 "LlamaEngine", "Primitives", "Processes", "Runtime", "SWIM", "Sockets",
                 "Supervision", "Telemetry", "Wire", "CPosix", product("Logging", "swift-log"),
-                product("SystemPackage", "swift-system"),
+                product("Crypto", "swift-crypto"), product("SystemPackage", "swift-system"),
             ]
         ),
         .executableTarget(
@@ -195,7 +196,7 @@ let package = Package(
             "EngineStoreTests",
             ["EngineStore", "LlamaEngine", "LlamaRPC", "Processes", "Primitives"]
         ),
-        tests("AgentTests", ["Agent", "Primitives"]),
+        tests("AgentTests", ["Agent", "Gateway", "Primitives"]),
         tests("TelemetryTests", ["Telemetry", "Primitives", product("Logging", "swift-log")]),
         tests(
             "GatewayTests",

@@ -69,6 +69,7 @@ package struct Agent: Sendable {
             backend: parts.backend,
             host: "\(configuration.bind)",
             port: configuration.httpPort,
+            tokens: TokenStore(TokenFile(stateFolder: configuration.stateFolder)),
             logger: logs.libraryLogger(label: "gateway"),
             onBound: { _ in onStart(bound) }
         )

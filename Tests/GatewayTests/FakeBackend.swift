@@ -131,6 +131,7 @@ extension ClusterStatus {
 /// Runs a gateway on a free port while the closure runs.
 func withGateway(
     _ backend: FakeBackend,
+    tokens: any TokenVerifier = NoTokens(),
     limits: GatewayLimits = GatewayLimits(),
     _ use: (UInt16) async throws -> Void
 ) async throws {
@@ -141,6 +142,7 @@ func withGateway(
         backend: backend,
         host: "127.0.0.1",
         port: 0,
+        tokens: tokens,
         limits: limits,
         logger: logger
     ) { continuation.yield($0) }
