@@ -1,6 +1,6 @@
 import HTTPTypes
 import NIOCore
-package import Primitives
+import Primitives
 
 /// What a token allows.
 package enum TokenKind: String, Codable, Sendable, CaseIterable {
