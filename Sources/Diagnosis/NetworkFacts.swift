@@ -216,7 +216,8 @@ package enum InterfaceKind: String, Codable, Sendable, CaseIterable {
             self = .loopback
         } else if begins(["rmnet", "ccmni", "pdp", "wwan", "clat", "v4-"]) {
             self = .mobile
-        } else if begins(["tun", "tap", "wg", "utun", "ppp", "tailscale", "zt", "ipsec", "nebula"]) {
+        } else if begins(["tun", "tap", "wg", "utun", "ppp", "tailscale", "zt", "ipsec", "nebula"])
+        {
             self = .tunnel
         } else if begins([
             "docker", "br-", "virbr", "veth", "cni", "flannel", "lxc", "lxd", "vmnet", "vboxnet",

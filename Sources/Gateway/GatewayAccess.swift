@@ -122,7 +122,8 @@ extension Route {
     var access: TokenKind? {
         switch self {
         case .dashboard: nil
-        case .health, .openAIModels, .openAIModel, .completion, .cluster, .events, .modelFiles:
+        case .health, .openAIModels, .openAIModel, .completion, .cluster, .events, .network,
+            .modelFiles:
             .api
         case .launch, .stop: .admin
         }

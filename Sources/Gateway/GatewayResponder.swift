@@ -54,6 +54,7 @@ struct GatewayResponder: Sendable {
         case .openAIModel(let id): try await answerOpenAIModel(id, reply)
         case .cluster: try await reply.send(json: await backend.status())
         case .events: try await streamEvents(reply, connection)
+        case .network: try await reply.send(json: await backend.network())
         case .modelFiles: try await answerModelFiles(request, reply, connection)
         case .completion(let path):
             try await withBody(of: request, reply) { body in

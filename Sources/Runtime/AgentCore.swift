@@ -59,6 +59,9 @@ package final class AgentCore: Sendable {
         )
     }
 
+    /// This agent's identity.
+    package var node: NodeID { configuration.node }
+
     /// Begins: probes, gossips, looks for the seeds and for the peers of an earlier life.
     ///
     /// Called once, on the loop, as is everything else here.
@@ -94,6 +97,15 @@ package final class AgentCore: Sendable {
 
     package func factsChanged(_ facts: DeviceFacts) {
         membership.assumeIsolated { $0.handle(.facts(facts)) }
+    }
+
+    /// This device is reached at another address now: others are told.
+    package func moved(to endpoint: Endpoint) {
+        let rpcPort = configuration.servers.rpcExternal.port
+        placement.assumeIsolated {
+            $0.handle(.moved(Endpoint(address: endpoint.address, port: rpcPort)))
+        }
+        membership.assumeIsolated { $0.handle(.moved(to: endpoint)) }
     }
 
     /// Stops what runs here, gives mastership up, says goodbye; `CoreObserver.goodbyeSpread`

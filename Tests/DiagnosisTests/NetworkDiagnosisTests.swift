@@ -226,15 +226,17 @@ struct NetworkDiagnosisTests {
         )
     }
 
-    @Test(arguments: [
-        (Facts.Way.works, Facts.Way.works, false, nil), (.untried, .untried, false, nil),
-        (.silent, .works, false, "peer.datagrams"), (.silent, .untried, true, "peer.datagrams"),
-        (.works, .refused, false, "peer.streams"), (.works, .refused, true, "peer.streams"),
-        (.works, .silent, false, "peer.streams"), (.works, .silent, true, "peer.oneWay"),
-        (.silent, .silent, true, "peer.oneWay"), (.refused, .refused, true, "peer.oneWay"),
-        (.silent, .silent, false, "peer.unreachable"),
-        (.silent, .untried, false, "peer.unreachable"),
-    ] as [(Facts.Way, Facts.Way, Bool, String?)])
+    @Test(
+        arguments: [
+            (Facts.Way.works, Facts.Way.works, false, nil), (.untried, .untried, false, nil),
+            (.silent, .works, false, "peer.datagrams"), (.silent, .untried, true, "peer.datagrams"),
+            (.works, .refused, false, "peer.streams"), (.works, .refused, true, "peer.streams"),
+            (.works, .silent, false, "peer.streams"), (.works, .silent, true, "peer.oneWay"),
+            (.silent, .silent, true, "peer.oneWay"), (.refused, .refused, true, "peer.oneWay"),
+            (.silent, .silent, false, "peer.unreachable"),
+            (.silent, .untried, false, "peer.unreachable"),
+        ] as [(Facts.Way, Facts.Way, Bool, String?)]
+    )
     func `the ways to a member`(
         datagrams: Facts.Way,
         streams: Facts.Way,

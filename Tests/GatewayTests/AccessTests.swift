@@ -83,7 +83,7 @@ struct AccessTests {
 
     @Test(arguments: [
         "/health", "/v1/models", "/v1/models/x", "/api/v1/cluster", "/api/v1/events",
-        "/api/v1/models",
+        "/api/v1/models", "/api/v1/network",
     ])
     func `from elsewhere a token is needed`(path: String) async throws {
         let backend = FakeBackend()

@@ -1,3 +1,4 @@
+import Diagnosis
 import Foundation
 import Gateway
 import Logging
@@ -59,6 +60,10 @@ final class FakeBackend: GatewayBackend {
             self?.state.withLock { _ = $0.watchers.removeValue(forKey: id) }
         }
         return stream
+    }
+
+    func network() async -> NetworkFacts {
+        NetworkFacts(interfaces: [], agent: nil)
     }
 
     func models() async -> [ModelFile] {
