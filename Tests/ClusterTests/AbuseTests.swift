@@ -123,7 +123,8 @@ extension ClusterTests {
                         .utf8
                 ),
                 Array(
-                    ("GET / HTTP/1.1\r\nHost: localhost\r\nX: " + String(repeating: "y", count: 70_000))
+                    ("GET / HTTP/1.1\r\nHost: localhost\r\nX: "
+                        + String(repeating: "y", count: 70_000))
                         .utf8
                 ),
                 Array(
