@@ -51,7 +51,9 @@ final class AgentObserver: CoreObserver {
         state.withLock { $0.survey = survey }
     }
 
-    /// What is known of the network; called on the loop. Nil before there is an agent.
+    /// What is known of the network; called on the loop.
+    ///
+    /// Nil before there is an agent.
     func network() -> NetworkFacts? {
         let (survey, refused) = state.withLock { ($0.survey, $0.refused) }
         return survey?.facts(refused: refused)

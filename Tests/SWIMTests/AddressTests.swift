@@ -85,8 +85,7 @@ struct AddressTests {
         #expect(driven.handle(.moved(to: Self.new)) == [])
     }
 
-    @Test func `sides that were apart for longer than tombstones last find each other by themselves`()
-    {
+    @Test func `sides that were apart for longer than tombstones last meet again`() {
         var configuration = SWIMConfiguration()
         configuration.tombstoneTimeout = .seconds(60)
         let cluster = SWIMCluster(count: 4, seed: 5, configuration: configuration)
