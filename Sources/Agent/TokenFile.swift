@@ -1,6 +1,6 @@
 import CPosix
 import Crypto
-import FoundationEssentials
+package import FoundationEssentials
 package import Gateway
 import SystemPackage
 
