@@ -1,8 +1,8 @@
 import Primitives
-import Sockets
 import Testing
 
 @testable import Agent
+@testable import Sockets
 
 /// Which of a machine's addresses others are told.
 struct OwnAddressTests {
@@ -24,7 +24,7 @@ struct OwnAddressTests {
     }
 
     private static func chosen(
-        _ bind: String = "0.0.0.0",
+        bind: String = "0.0.0.0",
         current: String? = nil,
         _ ways: (String, String)...
     ) throws -> String {
@@ -35,7 +35,7 @@ struct OwnAddressTests {
     }
 
     @Test func `an agent on one address says that one`() throws {
-        #expect(try Self.chosen("10.0.0.1", ("eth0", "192.168.1.7")) == "10.0.0.1")
+        #expect(try Self.chosen(bind: "10.0.0.1", ("eth0", "192.168.1.7")) == "10.0.0.1")
     }
 
     @Test func `a phone says its Wi-Fi's address, not the phone network's`() throws {
@@ -58,9 +58,9 @@ struct OwnAddressTests {
 
     @Test func `the family follows the address that the agent listens on`() throws {
         let both = [("eth0", "192.168.1.7"), ("eth0", "2001:db8::7")]
-        #expect(try Self.chosen("0.0.0.0", both[1], both[0]) == "192.168.1.7")
-        #expect(try Self.chosen("::", both[0], both[1]) == "2001:db8::7")
-        #expect(try Self.chosen("::", both[0]) == "192.168.1.7")
+        #expect(try Self.chosen(bind: "0.0.0.0", both[1], both[0]) == "192.168.1.7")
+        #expect(try Self.chosen(bind: "::", both[0], both[1]) == "2001:db8::7")
+        #expect(try Self.chosen(bind: "::", both[0]) == "192.168.1.7")
     }
 
     @Test func `what was said before stays, unless something better has come`() throws {

@@ -148,7 +148,7 @@ struct NetworkDiagnosisTests {
 
     @Test func `beacons that are switched off`() {
         let off = { (agent: inout Facts.Agent) in agent.beacons.isOn = false }
-        #expect(Self.ids(change: off) == [])
+        #expect(Self.ids { off(&$0) } == [])
         #expect(
             Self.ids {
                 off(&$0)
@@ -217,7 +217,7 @@ struct NetworkDiagnosisTests {
             agent.peers = []
             agent.heard = []
         }
-        #expect(Self.ids(change: alone) == ["discovery.alone"])
+        #expect(Self.ids { alone(&$0) } == ["discovery.alone"])
         #expect(
             Self.ids {
                 alone(&$0)
