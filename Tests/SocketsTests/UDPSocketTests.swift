@@ -6,6 +6,8 @@ import Testing
 
 /// Keeps copies of what it receives.
 final class DatagramRecorder: DatagramReceiver {
+    func refused(by destination: Endpoint) {}
+
     let datagrams = Recorder<(bytes: [UInt8], source: Endpoint)>()
 
     func receive(_ bytes: Span<UInt8>, from source: Endpoint) {
@@ -15,6 +17,8 @@ final class DatagramRecorder: DatagramReceiver {
 
 /// Sends everything back.
 final class Echo: DatagramReceiver {
+    func refused(by destination: Endpoint) {}
+
     private let socket: UDPSocket
 
     init(_ socket: UDPSocket) { self.socket = socket }
@@ -157,6 +161,8 @@ extension SocketsTests {
 }
 
 final class Closer: DatagramReceiver {
+    func refused(by destination: Endpoint) {}
+
     let count = Counter()
     private let socket: UDPSocket
 
