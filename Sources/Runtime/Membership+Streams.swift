@@ -92,6 +92,13 @@ extension Membership {
         streams.removeValue(forKey: stream)?.connection?.close()
     }
 
+    /// Ends a stream whose other side makes no sense, as if it had ended by itself.
+    private func abandon(_ stream: UInt64) {
+        guard let open = streams.removeValue(forKey: stream) else { return }
+        open.connection?.close()
+        closed(open, stream, .reset)
+    }
+
     private func happened(_ event: StreamEvent, on stream: UInt64) {
         switch event {
         case .opened: opened(stream)
@@ -153,7 +160,7 @@ extension Membership {
                 answer(frame, on: stream)
             } catch {
                 world.observer.refused("stream.\(error.reason)", detail: "from \(peer): \(error)")
-                end(stream)
+                abandon(stream)
             }
         }
     }
@@ -198,7 +205,7 @@ extension Membership {
                 "stream.unexpectedFrame",
                 detail: "from \(connection.peer)"
             )
-            end(stream)
+            abandon(stream)
         }
     }
 

@@ -76,6 +76,11 @@ extension Membership {
         let now = world.loop.now
         for place in watches.indices {
             let watch = watches[place]
+            // Who was dead for a moment is a new contact to the machine.
+            let stands = !watch.standing.isEmpty
+            if let contact = machine.contact(with: watch.member), contact.isWatched != stands {
+                handle(.watch(watch.member, stands: stands))
+            }
             guard watch.standing.isEmpty, watch.dialling == nil, watch.nextTry <= now,
                 let endpoint = machine.member(watch.member)?.endpoint
             else { continue }
