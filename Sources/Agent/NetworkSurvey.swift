@@ -111,14 +111,25 @@ struct NetworkSurvey: Sendable {
     }
 
     private func peer(_ member: Member) -> NetworkFacts.Peer {
-        NetworkFacts.Peer(
+        let reach = core.reach(of: member.id)
+        return NetworkFacts.Peer(
             name: member.facts.name,
             address: "\(member.endpoint)",
             policy: member.facts.policy.map { "\($0)" },
-            datagrams: .untried,
-            streams: .untried,
-            dialsUs: false
+            datagrams: Self.way(reach?.datagrams, isRefused: false, at: loop.now),
+            streams: Self.way(reach?.dials, isRefused: reach?.isRefused ?? false, at: loop.now),
+            dialsUs: reach?.dialledBy != nil
         )
+    }
+
+    private static func way(
+        _ trials: ReachTrials?,
+        isRefused: Bool,
+        at now: Instant
+    ) -> NetworkFacts.Way {
+        guard let trials else { return .untried }
+        if trials.isBroken(at: now) { return isRefused ? .refused : .silent }
+        return trials.hasWorked ? .works : .untried
     }
 
     private func gaps(_ present: [Member]) -> [NetworkFacts.Gap] {

@@ -79,6 +79,7 @@ package final class AgentCore: Sendable {
         election.assumeIsolated { $0.wants(wanted) }
         election.assumeIsolated { $0.handle(.start) }
         membership.assumeIsolated { $0.handle(.start(seeds: seeds)) }
+        membership.assumeIsolated { $0.followGaps() }
         for peer in remembered {
             membership.assumeIsolated { $0.handle(.sighted(peer)) }
         }
@@ -96,7 +97,11 @@ package final class AgentCore: Sendable {
     }
 
     package func factsChanged(_ facts: DeviceFacts) {
-        membership.assumeIsolated { $0.handle(.facts(facts)) }
+        membership.assumeIsolated { membership in
+            // Whom this agent reaches is not measured by whoever measures the device.
+            let gaps = membership.machine.own.facts.gaps
+            membership.handle(.facts(facts.with(gaps: gaps)))
+        }
     }
 
     /// This device is reached at another address now: others are told.
@@ -130,6 +135,11 @@ package final class AgentCore: Sendable {
         }
         placement.assumeIsolated { $0.handle(.want(model)) }
         return true
+    }
+
+    /// What was seen of the ways between this agent and a member.
+    package func reach(of member: NodeID) -> Reach? {
+        membership.assumeIsolated { $0.reach(of: member) }
     }
 
     package func snapshot() -> CoreSnapshot {
