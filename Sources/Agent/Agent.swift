@@ -78,6 +78,7 @@ package struct Agent: Sendable {
             host: "\(configuration.bind)",
             port: configuration.httpPort,
             tokens: TokenStore(TokenFile(stateFolder: configuration.stateFolder)),
+            isOpen: configuration.httpIsOpen,
             logger: logs.libraryLogger(label: "gateway"),
             onBound: { _ in onStart(bound) }
         )

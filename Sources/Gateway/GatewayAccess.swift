@@ -31,6 +31,8 @@ package struct NoTokens: TokenVerifier {
 /// 127.0.0.1 (DNS rebinding), even read the answers.
 struct GatewayAccess: Sendable {
     let tokens: any TokenVerifier
+    /// Whether callers on other machines need no token either.
+    let isOpen: Bool
 
     /// Where a request comes from.
     struct Caller: Equatable, Sendable {
@@ -62,7 +64,9 @@ struct GatewayAccess: Sendable {
         case .api?:
             guard needed == .api else { throw .adminTokenNeeded }
         case nil:
-            guard caller.isOnThisMachine, !Self.isForwarded(head) else { throw .tokenNeeded }
+            guard isOpen || (caller.isOnThisMachine && !Self.isForwarded(head)) else {
+                throw .tokenNeeded
+            }
             guard Self.isUnmistakable(head.authority) else { throw .hostNotAllowed }
         }
     }
@@ -153,7 +157,8 @@ extension APIError {
         """
         From another device this needs a token. Make one on the device that you ask, with \
         `caravan token create NAME`, and send it as `Authorization: Bearer TOKEN`: an OpenAI \
-        client's API key, `caravan --token`, or the dashboard's login.
+        client's API key, `caravan --token`, or the dashboard's login. (Or start that agent with \
+        --http-open, on a network that you trust.)
         """
     )
 

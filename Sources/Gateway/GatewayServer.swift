@@ -35,6 +35,7 @@ package struct GatewayServer: Sendable {
         host: String,
         port: UInt16,
         tokens: any TokenVerifier = NoTokens(),
+        isOpen: Bool = false,
         limits: GatewayLimits = GatewayLimits(),
         logger: Logger,
         onBound: @escaping @Sendable (UInt16) async -> Void = { _ in }
@@ -42,7 +43,7 @@ package struct GatewayServer: Sendable {
         self.backend = backend
         self.host = host
         self.port = port
-        access = GatewayAccess(tokens: tokens)
+        access = GatewayAccess(tokens: tokens, isOpen: isOpen)
         self.limits = limits
         self.logger = logger
         self.onBound = onBound

@@ -150,6 +150,23 @@ struct AccessTests {
         )
     }
 
+    @Test func `an open gateway asks nobody for a token, and still refuses other sites`()
+        async throws
+    {
+        try await withGateway(FakeBackend(), tokens: TwoTokens(), isOpen: true) { port in
+            for (host, expected) in [
+                ("192.168.1.7", "HTTP/1.1 200"), ("evil.example", "HTTP/1.1 403"),
+            ] {
+                let client = try await RawConnection.connect(port: port)
+                try await client.send(
+                    "GET /api/v1/cluster HTTP/1.1\r\nHost: \(host)\r\n\(Self.remote)\r\n"
+                        + "Connection: close\r\n\r\n"
+                )
+                #expect(await client.readToEnd().hasPrefix(expected))
+            }
+        }
+    }
+
     @Test func `the page to log in on is there for everybody`() async throws {
         let answer = try await Self.status("GET", "/", host: "kitchen.lan", [Self.remote])
         #expect(answer.hasPrefix("HTTP/1.1 200 "))

@@ -137,6 +137,7 @@ extension ClusterStatus {
 func withGateway(
     _ backend: FakeBackend,
     tokens: any TokenVerifier = NoTokens(),
+    isOpen: Bool = false,
     limits: GatewayLimits = GatewayLimits(),
     _ use: (UInt16) async throws -> Void
 ) async throws {
@@ -148,6 +149,7 @@ func withGateway(
         host: "127.0.0.1",
         port: 0,
         tokens: tokens,
+        isOpen: isOpen,
         limits: limits,
         logger: logger
     ) { continuation.yield($0) }
