@@ -68,7 +68,6 @@ struct BenchMembershipCommand: AsyncParsableCommand {
                 )
             }
         }
-        let rounds = rounds
         let plan = BenchPlan(
             agentCount: agents,
             rounds: rounds,
@@ -77,7 +76,7 @@ struct BenchMembershipCommand: AsyncParsableCommand {
             usesNamespaces: isRoot
         )
         let results = Collected<BenchResult>()
-        try await Signals.run {
+        try await Signals.run { [kinds] in
             for kind in kinds {
                 let bench = MembershipBench(kind: kind, plan: plan)
                 results.append(try await bench.run())
