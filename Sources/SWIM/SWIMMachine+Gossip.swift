@@ -165,8 +165,13 @@ extension SWIMMachine {
         _ count: Int,
         where isFit: (Member) -> Bool
     ) -> [Member] {
-        var candidates = others.filter(isFit)
-        generator.shuffle(&candidates)
-        return Array(candidates.prefix(count))
+        // Places instead of members, and no more of them moved than are taken: in a cluster of a
+        // thousand this runs thousands of times a second.
+        var places = others.indices.filter { isFit(others[$0]) }
+        let taken = min(count, places.count)
+        for place in 0..<taken {
+            places.swapAt(place, place + generator.below(places.count - place))
+        }
+        return places.prefix(taken).map { others[$0] }
     }
 }
