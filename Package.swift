@@ -119,6 +119,7 @@ let package = Package(
                 product("SystemPackage", "swift-system"),
             ]
         ),
+        module("Namespaces", ["Primitives", "Processes"]),
         module("EngineStore", ["LlamaEngine", "LlamaRPC", "Primitives", "Processes"]),
         .systemLibrary(
             name: "CSystemd",
@@ -156,11 +157,17 @@ let package = Package(
                 product("SystemPackage", "swift-system"),
             ]
         ),
+        // Scenarios of the simulator on real sockets.
+        module(
+            "Replay",
+            ["Gateway", "LeaderElection", "Namespaces", "Primitives", "Processes", "Simulator"]
+        ),
         .executableTarget(
             name: "caravan",
             dependencies: [
-                "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "Primitives",
-                "Processes", "Simulator", "Telemetry", product("SystemPackage", "swift-system"),
+                "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "Namespaces",
+                "Primitives", "Processes", "Replay", "Simulator", "Telemetry",
+                product("SystemPackage", "swift-system"),
                 product("ArgumentParser", "swift-argument-parser"),
             ],
             swiftSettings: settings
@@ -189,6 +196,7 @@ let package = Package(
             ["Wire", "SWIM", "LeaderElection", "LayerPlacement", "Primitives"]
         ),
         tests("SimulationTests", ["Simulator", "Primitives", "caravan"]),
+        tests("NamespacesTests", ["Namespaces", "Primitives"]),
         tests("SocketsTests", ["Sockets", "EventLoop", "Primitives"]),
         tests("ProcessesTests", ["Processes", "Primitives", "caravan"]),
         tests(
@@ -203,7 +211,8 @@ let package = Package(
         tests(
             "ClusterTests",
             [
-                "caravan", "EngineStore", "Gateway", "Primitives", "Processes", nio, nioPosix,
+                "caravan", "EngineStore", "Gateway", "Namespaces", "Primitives", "Processes", nio,
+                nioPosix,
             ]
         ),
     ]

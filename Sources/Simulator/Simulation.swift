@@ -17,6 +17,8 @@ package final class Simulation: @unchecked Sendable {
     var lease: LeaseOracle
     var quality: QualityOracle
     var liveness: LivenessOracle
+    /// Measured only when asked for: looking at all nodes all the time makes another run.
+    var phases: PhaseRecorder?
     var statistics = SimulationStatistics()
     private(set) var violation: Violation?
     private var queue: EventQueue
@@ -32,6 +34,7 @@ package final class Simulation: @unchecked Sendable {
         scenario: Scenario,
         seed: UInt64,
         redraw: Redraw? = nil,
+        recordsPhases: Bool = false,
         writeTrace: ((String) -> Void)? = nil
     ) {
         self.redraw = redraw
@@ -49,6 +52,7 @@ package final class Simulation: @unchecked Sendable {
         quality = QualityOracle(nodeCount: scenario.nodeCount)
         trace = Trace(nodeCount: scenario.nodeCount, write: writeTrace)
         liveness = LivenessOracle(self.scenario)
+        if recordsPhases { phases = PhaseRecorder(caption: "the agents start") }
         hosts = (0..<scenario.nodeCount).map { index in
             SimulatedHost(
                 index: index,
@@ -77,6 +81,7 @@ package final class Simulation: @unchecked Sendable {
             report("escapedJob", "\(escaped) jobs left the simulated loops for other threads")
         }
         quality.finish(at: now)
+        phases?.close(at: .nanoseconds(now))
         statistics.quality = quality.figures
         let result = SimulationResult(
             seed: seed,
@@ -84,7 +89,8 @@ package final class Simulation: @unchecked Sendable {
             virtualTime: .nanoseconds(now),
             violation: violation,
             convergedAfter: liveness.convergedAfter,
-            statistics: statistics
+            statistics: statistics,
+            phases: phases?.phases ?? []
         )
         tearDown()
         return result
@@ -113,7 +119,22 @@ package final class Simulation: @unchecked Sendable {
         outside(after: scenario.liveness.at + LivenessOracle.interval) { [unowned self] in
             judgeLiveness()
         }
+        if phases != nil { lookAtPhases() }
     }
+
+    private func lookAtPhases() {
+        let (nodes, judge) = liveness.nodes(of: self)
+        phases?.look(
+            nodes,
+            sides: judge.sides(of: nodes),
+            problem: judge.problem(nodes, name: name),
+            at: .nanoseconds(now)
+        )
+        outside(after: Self.phaseInterval) { [unowned self] in lookAtPhases() }
+    }
+
+    /// As often as an agent tells of changes.
+    private static let phaseInterval: Duration = .milliseconds(50)
 
     private func judgeLiveness() {
         liveness.judge(self)
@@ -268,4 +289,6 @@ package struct SimulationResult: Equatable, Sendable {
     /// How long after `liveness.at` everything was well; nil if that was not asked for or never.
     package var convergedAfter: Duration?
     package var statistics: SimulationStatistics
+    /// Between the changes of the faults; empty unless asked for.
+    package var phases: [PhaseRecorder.Phase] = []
 }

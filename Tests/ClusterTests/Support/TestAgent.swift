@@ -1,5 +1,6 @@
 import Foundation
 import Gateway
+import Namespaces
 import Primitives
 import Processes
 import Synchronization
@@ -15,9 +16,24 @@ final class TestAgent: Sendable {
     let address: IPAddress
     let folder: String
     private let arguments: [String]
+    /// The machine that it runs on; nil for this one.
+    private let machine: Machine?
     private let program = Mutex<RunningProgram?>(nil)
 
-    init(name: String, address: IPAddress, folder: String, arguments: [String]) {
+    /// A node of a network of namespaces.
+    struct Machine {
+        let network: NamespaceNetwork
+        let node: Int
+    }
+
+    init(
+        name: String,
+        address: IPAddress,
+        folder: String,
+        arguments: [String],
+        on machine: Machine? = nil
+    ) {
+        self.machine = machine
         self.name = name
         self.address = address
         self.folder = folder
@@ -27,13 +43,14 @@ final class TestAgent: Sendable {
     // MARK: - Its process
 
     func start() {
+        let command = ChildCommand(
+            executable: Built.caravan,
+            arguments: ["agent", "--open", "--name", name, "--bind", "\(address)"]
+                + ["--state", folder] + arguments,
+            environment: ["CARAVAN_ENGINE": nil, "LLAMA_CACHE": nil]
+        )
         let running = RunningProgram(
-            ChildCommand(
-                executable: Built.caravan,
-                arguments: ["agent", "--open", "--name", name, "--bind", "\(address)"]
-                    + ["--state", folder] + arguments,
-                environment: ["CARAVAN_ENGINE": nil, "LLAMA_CACHE": nil]
-            )
+            machine.map { $0.network.command(command, on: $0.node) } ?? command
         )
         program.withLock { $0 = running }
     }
@@ -71,9 +88,29 @@ final class TestAgent: Sendable {
     var llama: GatewayClient { GatewayClient(endpoint: endpoint(Self.llamaPort)) }
 
     func status() async throws -> ClusterStatus {
+        if let machine { return try await status(on: machine) }
         let response = try await client.get("/api/v1/cluster", timeLimit: .seconds(5))
         guard response.status == 200 else { throw Problem("\(name) says \(response.text)") }
         return try JSONDecoder().decode(ClusterStatus.self, from: Data(response.body))
+    }
+
+    /// As `caravan status` tells it, which runs where the address means something.
+    private func status(on machine: Machine) async throws -> ClusterStatus {
+        let output = try await runForOutput(
+            machine.network.hubCommand(
+                ChildCommand(
+                    executable: Built.caravan,
+                    arguments: ["status", "--json", "--host", "\(address)"]
+                )
+            ),
+            guardedBy: Built.guardBinary,
+            timeout: .seconds(10)
+        )
+        guard output.exit.isSuccess else { throw Problem(output.standardError) }
+        return try JSONDecoder().decode(
+            ClusterStatus.self,
+            from: Data(output.standardOutput.utf8)
+        )
     }
 
     /// A line of its log file.

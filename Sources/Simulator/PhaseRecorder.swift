@@ -1,0 +1,114 @@
+import Primitives
+
+/// How long it takes after each change of the faults until all is well.
+///
+/// A phase begins when a fault begins or ends, and lasts until the next does.
+package struct PhaseRecorder: Sendable {
+    package struct StepDown: Equatable, Sendable, Codable {
+        package var node: String
+        package var after: Duration
+    }
+
+    package struct Phase: Equatable, Sendable {
+        package var at: Duration
+        /// The fault's place in the scenario; nil for the time before the first.
+        package var fault: Int?
+        package var begins: Bool
+        package var caption: String
+        package var end: Duration?
+        /// From the beginning until all was well for good; nil if it never was.
+        package var wellAfter: Duration?
+        /// Who was master when all was well, with the side it has.
+        package var masters: [String] = []
+        /// Those who were master when the phase began and stopped saying so.
+        package var stepDowns: [StepDown] = []
+        /// How long the phase's longest time was during which a node obeyed nobody.
+        package var longestMasterless: Duration = .zero
+
+        /// The name under which phases of several runs are compared.
+        package var key: String { "\(fault ?? -1) \(begins)" }
+    }
+
+    package private(set) var phases: [Phase] = []
+    private var current: Phase
+    private var claimants: [Int] = []
+    private var wellSince: Duration?
+    private var masterlessSince: [Int: Duration] = [:]
+    private var latest: [SideJudge.Node] = []
+
+    package init(caption: String) {
+        current = Phase(at: .zero, fault: nil, begins: true, caption: caption)
+    }
+
+    /// A fault begins or ends.
+    package mutating func change(fault: Int, begins: Bool, caption: String, at now: Duration) {
+        close(at: now)
+        current = Phase(at: now, fault: fault, begins: begins, caption: caption)
+        claimants = latest.filter { $0.master?.node == $0.id }.map(\.index)
+    }
+
+    /// What the nodes that run say now.
+    ///
+    /// - Parameter problem: what is not well, as the judge of sides sees it.
+    package mutating func look(
+        _ nodes: [SideJudge.Node],
+        sides: [[SideJudge.Node]],
+        problem: SideJudge.Problem?,
+        at now: Duration
+    ) {
+        latest = nodes
+        if problem != nil {
+            wellSince = nil
+        } else if wellSince == nil {
+            wellSince = max(now, current.at)
+            current.masters = sides.compactMap { side in
+                side.first { $0.master?.node == $0.id }?.name
+            }
+        }
+        for node in nodes { watch(node, now) }
+        for (index, since) in masterlessSince where !nodes.contains(where: { $0.index == index }) {
+            settle(since, now)
+            masterlessSince[index] = nil
+        }
+        stepDowns(nodes, now)
+    }
+
+    private mutating func watch(_ node: SideJudge.Node, _ now: Duration) {
+        if node.master == nil {
+            if masterlessSince[node.index] == nil { masterlessSince[node.index] = now }
+        } else if let since = masterlessSince.removeValue(forKey: node.index) {
+            settle(since, now)
+        }
+    }
+
+    private mutating func settle(_ since: Duration, _ now: Duration) {
+        current.longestMasterless = max(current.longestMasterless, now - since)
+    }
+
+    private mutating func stepDowns(_ nodes: [SideJudge.Node], _ now: Duration) {
+        for node in nodes where node.master?.node != node.id && claimants.contains(node.index) {
+            claimants.removeAll { $0 == node.index }
+            current.stepDowns.append(StepDown(node: node.name, after: now - current.at))
+        }
+    }
+
+    /// For how long all has been well; nil if something is not.
+    package func wellFor(at now: Duration) -> Duration? {
+        wellSince.map { now - max($0, current.at) }
+    }
+
+    /// The phase that is going on.
+    package func ongoing(at now: Duration) -> Phase {
+        var phase = current
+        phase.wellAfter = wellSince.map { max($0, current.at) - current.at }
+        phase.end = now
+        for since in masterlessSince.values {
+            phase.longestMasterless = max(phase.longestMasterless, now - since)
+        }
+        return phase
+    }
+
+    package mutating func close(at now: Duration) {
+        phases.append(ongoing(at: now))
+    }
+}
