@@ -54,6 +54,10 @@ let package = Package(
             name: "Mutants",
             description: "Faults to plant on purpose, which the simulator must find; for tests."
         ),
+        .trait(
+            name: "Fuzzing",
+            description: "The product fuzz is a fuzzer; needs --sanitize fuzzer (.ci/fuzz)."
+        ),
         .default(enabledTraits: []),
     ],
     dependencies: [
@@ -172,6 +176,25 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+
+        // Readers of outside bytes, fed with any bytes: by a fuzzer, and by tests with its corpus.
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "LlamaRPC", "Primitives",
+                "Processes", "Simulator", "Telemetry", "Wire", nio,
+            ],
+            path: "Tests/Fuzz/Targets",
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "fuzz",
+            dependencies: ["FuzzTargets"],
+            path: "Tests/Fuzz/Fuzzer",
+            swiftSettings: settings
+        ),
+        tests("FuzzTests", ["FuzzTargets"]),
+        tests("ReplayTests", ["Replay", "Namespaces", "Primitives", "Simulator"]),
 
         tests("PrimitivesTests", ["Primitives"]),
         // What tests of several machines share: virtual time.

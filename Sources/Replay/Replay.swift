@@ -1,3 +1,4 @@
+import LeaderElection
 package import Namespaces
 import Primitives
 import Simulator
@@ -13,8 +14,10 @@ package final class Replay: Sendable {
     package typealias Listener = @Sendable (Duration, String) -> Void
 
     private static let tick: Duration = .milliseconds(20)
-    /// How long all must be well before a quiet time is passed over.
-    private static let quickPause: Duration = .seconds(2)
+    /// How long all must be well before a quiet time is passed over: longer than newcomers do not
+    /// count for a lease.
+    private static let quickPause: Duration =
+        ElectionConfiguration().newcomerGrace + .milliseconds(500)
     /// How long all must stay well at the end.
     private static let settledFor: Duration = .seconds(3)
     /// How long the first master may take to elect itself.

@@ -4,9 +4,14 @@ import Primitives
 ///
 /// A phase begins when a fault begins or ends, and lasts until the next does.
 package struct PhaseRecorder: Sendable {
-    package struct StepDown: Equatable, Sendable, Codable {
+    package struct StepDown: Equatable, Sendable {
         package var node: String
         package var after: Duration
+
+        package init(node: String, after: Duration) {
+            self.node = node
+            self.after = after
+        }
     }
 
     package struct Phase: Equatable, Sendable {
