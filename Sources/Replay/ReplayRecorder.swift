@@ -87,11 +87,15 @@ struct ReplayRecorder {
     /// Time goes by.
     mutating func look(at now: Duration) {
         watchLeases(now)
-        let judged = judgedNodes
-        let judge = judge
-        let problem = problem(judged, judge)
-        phases.look(judged, sides: judge.sides(of: judged), problem: problem, at: now)
-        guard let problem else {
+        let silent = silentProblem
+        let found = phases.look(
+            judgedNodes,
+            isComplete: silent == nil,
+            by: judge,
+            name: name,
+            at: now
+        )
+        guard let problem = silent ?? found else {
             unwellSince = nil
             return
         }
@@ -145,7 +149,9 @@ struct ReplayRecorder {
     }
 
     /// What is not well now, in words.
-    var trouble: String? { problem(judgedNodes, judge)?.detail }
+    var trouble: String? {
+        (silentProblem ?? judge.problem(judgedNodes, name: name))?.detail
+    }
 
     private var isLossy: Bool { rules.loss.values.contains { $0 > 0 } || !rules.capacity.isEmpty }
 
@@ -177,17 +183,17 @@ struct ReplayRecorder {
         }
     }
 
-    private func problem(_ nodes: [SideJudge.Node], _ judge: SideJudge) -> SideJudge.Problem? {
-        if let silent = agents.indices.first(where: { isJudged($0) && agents[$0].view == nil }) {
-            return SideJudge.Problem(
-                invariant: "L1",
-                detail: "\(Scenario.name(of: silent)) runs and has said nothing yet"
-            )
-        }
-        guard !nodes.isEmpty || !agents.indices.contains(where: isJudged) else { return nil }
-        return judge.problem(nodes) { id in
-            agents.firstIndex { $0.identity == id }.map(Scenario.name) ?? "\(id)"
-        }
+    private var silentProblem: SideJudge.Problem? {
+        guard let silent = agents.indices.first(where: { isJudged($0) && agents[$0].view == nil })
+        else { return nil }
+        return SideJudge.Problem(
+            invariant: "L1",
+            detail: "\(Scenario.name(of: silent)) runs and has said nothing yet"
+        )
+    }
+
+    private func name(_ id: NodeID) -> String {
+        agents.firstIndex { $0.identity == id }.map(Scenario.name) ?? "\(id)"
     }
 
     private mutating func watchLeases(_ now: Duration) {

@@ -1,4 +1,4 @@
-import Primitives
+package import Primitives
 
 /// How long it takes after each change of the faults until all is well.
 ///
@@ -14,6 +14,26 @@ package struct PhaseRecorder: Sendable {
         }
     }
 
+    /// Nodes that reach each other while the phase lasts.
+    package struct Side: Equatable, Sendable {
+        package var nodes: [String]
+        /// From the beginning until all was well among them for good; nil if it never was.
+        package var wellAfter: Duration?
+        /// Who was master then.
+        package var master: String?
+
+        package init(nodes: [String], wellAfter: Duration? = nil, master: String? = nil) {
+            self.nodes = nodes
+            self.wellAfter = wellAfter
+            self.master = master
+        }
+
+        package var name: String {
+            guard let last = nodes.last, nodes.count > 1 else { return nodes.first ?? "" }
+            return nodes.dropLast().joined(separator: ", ") + " and " + last
+        }
+    }
+
     package struct Phase: Equatable, Sendable {
         package var at: Duration
         /// The fault's place in the scenario; nil for the time before the first.
@@ -21,10 +41,9 @@ package struct PhaseRecorder: Sendable {
         package var begins: Bool
         package var caption: String
         package var end: Duration?
-        /// From the beginning until all was well for good; nil if it never was.
+        /// From the beginning until all was well on all sides for good; nil if it never was.
         package var wellAfter: Duration?
-        /// Who was master when all was well, with the side it has.
-        package var masters: [String] = []
+        package var sides: [Side] = []
         /// Those who were master when the phase began and stopped saying so.
         package var stepDowns: [StepDown] = []
         /// How long the phase's longest time was during which a node obeyed nobody.
@@ -38,6 +57,8 @@ package struct PhaseRecorder: Sendable {
     private var current: Phase
     private var claimants: [Int] = []
     private var wellSince: Duration?
+    /// By the numbers of the nodes; in the order in which they were seen.
+    private var sides: [(nodes: [Int], side: Side)] = []
     private var masterlessSince: [Int: Duration] = [:]
     private var latest: [SideJudge.Node] = []
 
@@ -49,26 +70,28 @@ package struct PhaseRecorder: Sendable {
     package mutating func change(fault: Int, begins: Bool, caption: String, at now: Duration) {
         close(at: now)
         current = Phase(at: now, fault: fault, begins: begins, caption: caption)
+        sides = []
         claimants = latest.filter { $0.master?.node == $0.id }.map(\.index)
     }
 
     /// What the nodes that run say now.
     ///
-    /// - Parameter problem: what is not well, as the judge of sides sees it.
+    /// - Parameter isComplete: whether these are all that something is demanded of.
+    /// - Returns: what is not well.
+    @discardableResult
     package mutating func look(
         _ nodes: [SideJudge.Node],
-        sides: [[SideJudge.Node]],
-        problem: SideJudge.Problem?,
+        isComplete: Bool,
+        by judge: SideJudge,
+        name: (NodeID) -> String,
         at now: Duration
-    ) {
+    ) -> SideJudge.Problem? {
         latest = nodes
-        if problem != nil {
+        let problem = look(at: judge.sides(of: nodes), judge, name, now)
+        if problem != nil || !isComplete {
             wellSince = nil
         } else if wellSince == nil {
             wellSince = max(now, current.at)
-            current.masters = sides.compactMap { side in
-                side.first { $0.master?.node == $0.id }?.name
-            }
         }
         for node in nodes { watch(node, now) }
         for (index, since) in masterlessSince where !nodes.contains(where: { $0.index == index }) {
@@ -76,6 +99,33 @@ package struct PhaseRecorder: Sendable {
             masterlessSince[index] = nil
         }
         stepDowns(nodes, now)
+        return problem
+    }
+
+    private mutating func look(
+        at found: [[SideJudge.Node]],
+        _ judge: SideJudge,
+        _ name: (NodeID) -> String,
+        _ now: Duration
+    ) -> SideJudge.Problem? {
+        var first: SideJudge.Problem?
+        var judged: [(nodes: [Int], side: Side)] = []
+        for nodes in found {
+            let numbers = nodes.map(\.index)
+            var side =
+                sides.first { $0.nodes == numbers }?.side ?? Side(nodes: nodes.map(\.name))
+            if let problem = judge.problem(of: nodes, name) {
+                first = first ?? problem
+                side.wellAfter = nil
+                side.master = nil
+            } else if side.wellAfter == nil {
+                side.wellAfter = max(.zero, now - current.at)
+                side.master = nodes.first { $0.master?.node == $0.id }?.name
+            }
+            judged.append((numbers, side))
+        }
+        sides = judged
+        return first
     }
 
     private mutating func watch(_ node: SideJudge.Node, _ now: Duration) {
@@ -107,6 +157,7 @@ package struct PhaseRecorder: Sendable {
         var phase = current
         phase.wellAfter = wellSince.map { max($0, current.at) - current.at }
         phase.end = now
+        phase.sides = sides.map(\.side)
         for since in masterlessSince.values {
             phase.longestMasterless = max(phase.longestMasterless, now - since)
         }

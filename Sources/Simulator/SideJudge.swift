@@ -52,14 +52,15 @@ package struct SideJudge {
     ///
     /// - Parameter name: what to call a member of whom only the id is known.
     package func problem(_ nodes: [Node], name: (NodeID) -> String) -> Problem? {
-        for side in sides(of: nodes) where isClique(side) {
+        for side in sides(of: nodes) {
             if let problem = problem(of: side, name) { return problem }
         }
         return nil
     }
 
-    private func problem(of side: [Node], _ name: (NodeID) -> String) -> Problem? {
-        guard let first = side.first else { return nil }
+    /// What is not well on a side; nil if all is, or nothing can be demanded.
+    package func problem(of side: [Node], _ name: (NodeID) -> String) -> Problem? {
+        guard isClique(side), let first = side.first else { return nil }
         for node in side {
             guard let ballot = node.master else {
                 return Problem(invariant: "L1", detail: "\(node.name) obeys no master")
@@ -122,7 +123,7 @@ package struct SideJudge {
         return sides
     }
 
-    package func isClique(_ side: [Node]) -> Bool {
+    private func isClique(_ side: [Node]) -> Bool {
         side.allSatisfy { first in
             side.allSatisfy { $0.index == first.index || isLinked(first, $0) }
         }

@@ -126,8 +126,9 @@ package final class Simulation: @unchecked Sendable {
         let (nodes, judge) = liveness.nodes(of: self)
         phases?.look(
             nodes,
-            sides: judge.sides(of: nodes),
-            problem: judge.problem(nodes, name: name),
+            isComplete: true,
+            by: judge,
+            name: name,
             at: .nanoseconds(now)
         )
         outside(after: Self.phaseInterval) { [unowned self] in lookAtPhases() }

@@ -5,44 +5,46 @@ import Simulator
 
 /// What the simulator shows for the phases of a scenario, over several seeds.
 struct PhaseComparison {
-    struct Range {
-        var least: Duration
-        var median: Duration
-        var most: Duration
-        /// Runs in which it did not come to that.
-        var missing: Int
+    /// How long something took in each run in which it came to be.
+    struct Times {
+        fileprivate(set) var sorted: [Duration] = []
+        /// Runs in which it did not come to be.
+        fileprivate(set) var missingCount = 0
+
+        fileprivate mutating func add(_ time: Duration?) {
+            guard let time else {
+                missingCount += 1
+                return
+            }
+            sorted.append(time)
+            sorted.sort()
+        }
     }
 
-    private(set) var wellAfter: [String: Range] = [:]
-    private(set) var stepDown: [String: Range] = [:]
+    private var wellness: [String: Times] = [:]
+    private var steps: [String: Times] = [:]
     private(set) var runCount = 0
 
     init(_ scenario: Scenario, runCount: Int) {
         guard runCount > 0 else { return }
-        var well: [String: [Duration?]] = [:]
-        var steps: [String: [Duration]] = [:]
+        self.runCount = runCount
         for seed in 1...UInt64(runCount) {
             let result = Simulation(scenario: scenario, seed: seed, recordsPhases: true).run()
             for phase in result.phases {
-                well[phase.key, default: []].append(phase.wellAfter)
-                steps[phase.key, default: []] += phase.stepDowns.map(\.after)
+                for side in phase.sides {
+                    wellness[phase.key + side.name, default: Times()].add(side.wellAfter)
+                }
+                for step in phase.stepDowns { steps[phase.key, default: Times()].add(step.after) }
             }
         }
-        self.runCount = runCount
-        wellAfter = well.compactMapValues(Self.range)
-        stepDown = steps.compactMapValues(Self.range)
     }
 
-    private static func range(_ values: [Duration?]) -> Range? {
-        let sorted = values.compactMap(\.self).sorted()
-        guard let least = sorted.first, let most = sorted.last else { return nil }
-        return Range(
-            least: least,
-            median: sorted[sorted.count / 2],
-            most: most,
-            missing: values.count - sorted.count
-        )
+    func wellAfter(_ side: PhaseRecorder.Side, _ phase: PhaseRecorder.Phase) -> Times? {
+        wellness[phase.key + side.name]
     }
+
+    /// Of whoever was master: it need not be the same node.
+    func stepDown(_ phase: PhaseRecorder.Phase) -> Times? { steps[phase.key] }
 }
 
 /// A replay in words.
@@ -76,10 +78,12 @@ struct ReplayText {
                 lines.append(
                     "            \(step.node) stopped being master after "
                         + Self.seconds(step.after)
-                        + Self.brackets(comparison.stepDown[phase.key])
+                        + Self.brackets(comparison.stepDown(phase))
                 )
             }
-            lines.append("            " + wellness(phase, comparison))
+            for side in phase.sides {
+                lines.append("            " + wellness(side, phase, comparison))
+            }
             if phase.longestMasterless > .zero {
                 lines.append(
                     "            a node obeyed no master for at most "
@@ -98,17 +102,17 @@ struct ReplayText {
     }
 
     private func wellness(
+        _ side: PhaseRecorder.Side,
         _ phase: PhaseRecorder.Phase,
         _ comparison: PhaseComparison
     ) -> String {
-        let simulated = Self.brackets(comparison.wellAfter[phase.key])
-        guard let well = phase.wellAfter else {
+        let simulated = Self.brackets(comparison.wellAfter(side, phase))
+        guard let well = side.wellAfter else {
             let length = (phase.end ?? phase.at) - phase.at
-            return "not well on all sides within its \(Self.seconds(length))" + simulated
+            return "\(side.name): not of one mind within \(Self.seconds(length))" + simulated
         }
-        let masters = phase.masters.joined(separator: ", ")
-        return "one master and one view a side (\(masters)) after \(Self.seconds(well))"
-            + simulated
+        let master = side.master.map { "\($0) is master" } ?? "well"
+        return "\(side.name): \(master), one view, after \(Self.seconds(well))" + simulated
     }
 
     private static func title(_ phase: PhaseRecorder.Phase) -> String {
@@ -116,11 +120,14 @@ struct ReplayText {
         return (phase.begins ? "begins: " : "ends: ") + phase.caption
     }
 
-    private static func brackets(_ range: PhaseComparison.Range?) -> String {
-        guard let range else { return "" }
-        let missing = range.missing > 0 ? ", and \(range.missing) times not" : ""
-        return " [\(seconds(range.least)) to \(seconds(range.most)), half by "
-            + "\(seconds(range.median))\(missing)]"
+    private static func brackets(_ times: PhaseComparison.Times?) -> String {
+        guard let times else { return "" }
+        guard let least = times.sorted.first, let most = times.sorted.last else {
+            return " [never]"
+        }
+        let half = times.sorted[times.sorted.count / 2]
+        let missing = times.missingCount > 0 ? ", \(times.missingCount) times never" : ""
+        return " [\(seconds(least)) to \(seconds(most)), half by \(seconds(half))\(missing)]"
     }
 
     private static func seconds(_ duration: Duration) -> String {
@@ -138,11 +145,17 @@ struct ReplayText {
         var caption: String
         var lasted: Double
         var wellAfter: Double?
-        var masters: [String]
+        var sides: [JSONSide]
         var stepDowns: [JSONStepDown]
         var longestWithoutMaster: Double
+        var simulatedStepDowns: [Double]?
+    }
+
+    private struct JSONSide: Encodable {
+        var nodes: [String]
+        var master: String?
+        var wellAfter: Double?
         var simulatedWellAfter: [Double]?
-        var simulatedStepDown: [Double]?
     }
 
     private struct JSONStepDown: Encodable {
@@ -172,13 +185,20 @@ struct ReplayText {
                 caption: phase.caption,
                 lasted: ((phase.end ?? phase.at) - phase.at).inSeconds,
                 wellAfter: phase.wellAfter?.inSeconds,
-                masters: phase.masters,
+                sides: phase.sides.map { side in
+                    JSONSide(
+                        nodes: side.nodes,
+                        master: side.master,
+                        wellAfter: side.wellAfter?.inSeconds,
+                        simulatedWellAfter: comparison.wellAfter(side, phase)?.sorted
+                            .map(\.inSeconds)
+                    )
+                },
                 stepDowns: phase.stepDowns.map {
                     JSONStepDown(node: $0.node, after: $0.after.inSeconds)
                 },
                 longestWithoutMaster: phase.longestMasterless.inSeconds,
-                simulatedWellAfter: Self.numbers(comparison.wellAfter[phase.key]),
-                simulatedStepDown: Self.numbers(comparison.stepDown[phase.key])
+                simulatedStepDowns: comparison.stepDown(phase)?.sorted.map(\.inSeconds)
             )
         }
         let encoder = JSONEncoder()
@@ -197,11 +217,6 @@ struct ReplayText {
             )
         )
         return String(decoding: bytes, as: UTF8.self) + "\n"
-    }
-
-    /// Least, median, most.
-    private static func numbers(_ range: PhaseComparison.Range?) -> [Double]? {
-        range.map { [$0.least.inSeconds, $0.median.inSeconds, $0.most.inSeconds] }
     }
 }
 

@@ -69,7 +69,12 @@ import Testing
         #expect(recorder.trouble == nil)
         let phases = recorder.finish(at: .seconds(30))
         #expect(phases.map(\.wellAfter) == [.seconds(2), .seconds(7)])
-        #expect(phases.last?.masters == ["n1", "n4"])
+        #expect(
+            phases.last?.sides == [
+                PhaseRecorder.Side(nodes: ["n1", "n2"], wellAfter: .seconds(6), master: "n1"),
+                PhaseRecorder.Side(nodes: ["n3", "n4"], wellAfter: .seconds(7), master: "n4"),
+            ]
+        )
         #expect(recorder.violation == nil)
     }
 
