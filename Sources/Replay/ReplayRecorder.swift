@@ -55,6 +55,7 @@ struct ReplayRecorder {
     mutating func wakes(_ node: Int) {
         agents[node].isStalled = false
         oracle.wakes(node)
+        if agents[node].view?.isMaster == true { phases.wakes(masterAt: node) }
     }
 
     mutating func begins(_ fault: Int, at now: Duration) {

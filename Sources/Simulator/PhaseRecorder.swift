@@ -74,6 +74,11 @@ package struct PhaseRecorder: Sendable {
         claimants = latest.filter { $0.master?.node == $0.id }.map(\.index)
     }
 
+    /// A node that stood still when the phase began, and believed itself master, runs again.
+    package mutating func wakes(masterAt index: Int) {
+        if !claimants.contains(index) { claimants.append(index) }
+    }
+
     /// What the nodes that run say now.
     ///
     /// - Parameter isComplete: whether these are all that something is demanded of.

@@ -179,6 +179,26 @@ import Testing
         #expect(recorder.onlyMaster == nil)
     }
 
+    @Test func `a master that stood still is measured from when it runs again`() throws {
+        var recorder = try recorder(#"{"at":"20s","for":"9s","stall":{"node":"n1"}}"#)
+        agree(&recorder, [0, 1, 2, 3], on: 0, term: 1, at: .seconds(2))
+        recorder.begins(0, at: .seconds(20))
+        recorder.stalls(0)
+        agree(&recorder, [1, 2, 3], on: 1, term: 2, at: .seconds(26))
+        recorder.ends(fault: 0, at: .seconds(29))
+        recorder.wakes(0)
+        recorder.sees(
+            view(0, sees: [0, 1, 2, 3], obeys: (1, 2)),
+            of: 0,
+            life: 1,
+            at: .milliseconds(29_100)
+        )
+        #expect(
+            recorder.finish(at: .seconds(30)).last?.stepDowns
+                == [PhaseRecorder.StepDown(node: "n1", after: .milliseconds(100))]
+        )
+    }
+
     @Test func `a stalled node is asked for nothing, and its neighbours must miss it`() throws {
         var recorder = try recorder(#"{"at":"20s","for":"9s","stall":{"node":"n4"}}"#)
         agree(&recorder, [0, 1, 2, 3], on: 0, term: 1, at: .seconds(2))
