@@ -218,7 +218,7 @@ let package = Package(
             "WireTests",
             ["Wire", "SWIM", "LeaderElection", "LayerPlacement", "Primitives"]
         ),
-        tests("SimulationTests", ["Simulator", "Primitives", "caravan"]),
+        tests("SimulationTests", ["Simulator", "SWIM", "Primitives", "caravan"]),
         tests("NamespacesTests", ["Namespaces", "Primitives"]),
         tests("SocketsTests", ["Sockets", "EventLoop", "Primitives"]),
         tests("ProcessesTests", ["Processes", "Primitives", "caravan"]),
@@ -226,6 +226,7 @@ let package = Package(
             "EngineStoreTests",
             ["EngineStore", "LlamaEngine", "LlamaRPC", "Processes", "Primitives"]
         ),
+        tests("AgentTests", ["Agent", "Primitives"]),
         tests("TelemetryTests", ["Telemetry", "Primitives", product("Logging", "swift-log")]),
         tests(
             "GatewayTests",

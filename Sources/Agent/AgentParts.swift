@@ -47,8 +47,7 @@ final class AgentParts: Sendable {
         self.record = record
 
         let engine = await Self.findEngine(configuration, logs)
-        // Without the build's details: it is compared between devices, and gossiped.
-        engineVersion = (engine?.facts.version).map { String($0.prefix { $0 != " " }) }
+        engineVersion = engine?.facts.shortVersion
 
         let address = try Self.externalAddress(configuration)
         endpoint = Endpoint(address: address, port: configuration.agentPort)
@@ -80,7 +79,7 @@ final class AgentParts: Sendable {
         )
         let models = ModelsFolder(configuration.modelsFolder, loop: loop)
         let children = EngineChildren(engine: engine, models: models, loop: loop)
-        facts = FactsKeeper(configuration, engine: engineVersion, models: models)
+        facts = FactsKeeper(configuration, engine: engine?.facts, models: models, loop: loop)
         let coreConfiguration = CoreConfiguration(
             node: node,
             cluster: configuration.cluster,
@@ -98,7 +97,7 @@ final class AgentParts: Sendable {
                     port: configuration.llamaPort
                 )
             ),
-            facts: facts.measure()
+            facts: facts.begin()
         )
         let world = World(
             loop: loop,
@@ -151,7 +150,7 @@ final class AgentParts: Sendable {
             }
             core.start(seeds: configuration.seeds, remembered: record.peers)
             try discovery?.assumeIsolated { try $0.start() }
-            facts.follow(on: loop) { [core] facts in core.factsChanged(facts) }
+            facts.follow { [core] facts in core.factsChanged(facts) }
         }
     }
 

@@ -44,7 +44,9 @@ extension CoreSnapshot {
                 available: member.facts.memoryAvailable.bytes
             ),
             httpPort: member.facts.httpPort,
-            engine: member.facts.engine
+            engine: member.facts.engine,
+            device: ClusterStatus.Device(member.facts),
+            unreachable: ClusterStatus.Unreachable.list(member.facts.gaps, in: view)
         )
     }
 

@@ -33,6 +33,7 @@ enum StatusText {
             ])
         }
         lines += columns(rows)
+        lines += DeviceText.table(status.members)
         for warning in status.warnings { lines.append("! \(warning)") }
         return lines.joined(separator: "\n")
     }

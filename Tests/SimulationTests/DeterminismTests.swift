@@ -1,5 +1,7 @@
 import Foundation
-import Simulator
+import Primitives
+import SWIM
+@testable import Simulator
 import Testing
 
 struct DeterminismTests {
@@ -36,10 +38,32 @@ struct DeterminismTests {
     func `two processes agree, whatever their hash seeds`(name: String) throws {
         let path = simulationsFolder.appending(path: "\(name).sim.json").path()
         let outputs = try [["SWIFT_DETERMINISTIC_HASHING": "1"], [:], [:]].map {
-            try runCaravan(["simulate", "run", path, "--seed", "3"], environment: $0)
+            try caravan(["simulate", "run", path, "--seed", "3"], environment: $0).output
         }
         #expect(outputs[0].contains("hash"))
         #expect(Set(outputs).count == 1)
+    }
+
+    @Test(arguments: ["swarm-all", "split-while-serving", "power-cuts"])
+    func `machines driven directly want what those in actors want`(name: String) throws {
+        let scenario = try storedScenario(name)
+        let carried = Simulation(scenario: scenario, seed: 5).run()
+        let shadowed = Simulation(scenario: scenario, seed: 5, hasShadows: true).run()
+        #expect(shadowed.violation == nil)
+        #expect(shadowed.hash == carried.hash)
+    }
+
+    @Test func `a machine that was given more than its actor's is found out`() throws {
+        let scenario = try scenario(#"{"name":"a","nodes":3}"#)
+        let simulation = Simulation(scenario: scenario, seed: 1, hasShadows: true)
+        simulation.outside(after: .seconds(10)) { [unowned simulation] in
+            var facts = DeviceFacts(name: "somebody else")
+            facts.httpPort = 1
+            simulation.hosts[0].shadow?.handled(.facts(facts), at: .origin, effects: [])
+        }
+        let violation = try #require(simulation.run().violation)
+        #expect(violation.invariant == "shadow")
+        #expect(violation.detail.contains("SWIM machine of n1"), "\(violation)")
     }
 
     @Test func `a job that leaves the simulated loops is noticed`() throws {
@@ -50,28 +74,5 @@ struct DeterminismTests {
             hasLeaked = true
         }.run()
         #expect(result.violation?.invariant == "escapedJob")
-    }
-
-    private func runCaravan(
-        _ arguments: [String],
-        environment: [String: String]
-    ) throws -> String {
-        let bundle = try #require(
-            CommandLine.arguments.first {
-                $0.hasSuffix(".xctest") || $0.contains(".xctest/")
-            }
-        )
-        let folder = try #require(bundle.firstRange(of: ".xctest")).lowerBound
-        let process = Process()
-        process.executableURL = URL(filePath: String(bundle[..<folder]))
-            .deletingLastPathComponent().appending(path: "caravan")
-        process.arguments = arguments
-        process.environment = environment
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return String(decoding: data, as: UTF8.self)
     }
 }
