@@ -169,10 +169,10 @@ let package = Package(
         .executableTarget(
             name: "caravan",
             dependencies: [
-                "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "Namespaces",
-                "Primitives", "Processes", "Replay", "Simulator", "Telemetry",
-                product("SystemPackage", "swift-system"),
+                "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "Primitives",
+                "Processes", "Simulator", "Telemetry", product("SystemPackage", "swift-system"),
                 product("ArgumentParser", "swift-argument-parser"),
+                "Namespaces", "Replay",
             ],
             swiftSettings: settings
         ),
@@ -194,6 +194,7 @@ let package = Package(
             swiftSettings: settings
         ),
         tests("FuzzTests", ["FuzzTargets"]),
+        tests("NamespacesTests", ["Namespaces", "Primitives"]),
         tests("ReplayTests", ["Replay", "Namespaces", "Primitives", "Simulator"]),
 
         tests("PrimitivesTests", ["Primitives"]),
@@ -219,7 +220,6 @@ let package = Package(
             ["Wire", "SWIM", "LeaderElection", "LayerPlacement", "Primitives"]
         ),
         tests("SimulationTests", ["Simulator", "SWIM", "Primitives", "caravan"]),
-        tests("NamespacesTests", ["Namespaces", "Primitives"]),
         tests("SocketsTests", ["Sockets", "EventLoop", "Primitives"]),
         tests("ProcessesTests", ["Processes", "Primitives", "caravan"]),
         tests(
@@ -235,8 +235,8 @@ let package = Package(
         tests(
             "ClusterTests",
             [
-                "caravan", "EngineStore", "Gateway", "Namespaces", "Primitives", "Processes", nio,
-                nioPosix,
+                "Namespaces",
+                "caravan", "EngineStore", "Gateway", "Primitives", "Processes", nio, nioPosix,
             ]
         ),
     ]
