@@ -149,10 +149,9 @@ extension Fault {
     /// Whether its end undoes something.
     fileprivate var hasEnd: Bool {
         switch self {
-        case .reset, .jump, .join: false
-        case .partition, .oneWay, .bridge, .crash, .stall, .drift, .link, .rpcServer, .isolation,
-            .jam, .slow, .disk, .llamaServer:
-            true
+        case .reset, .join: false
+        // What is refused (`unplayable`) does not come here.
+        default: true
         }
     }
 
@@ -165,6 +164,8 @@ extension Fault {
         case .jam, .slow: "packets cannot be held up"
         case .disk: "disks cannot be filled one by one"
         case .rpcServer, .llamaServer: "no model is launched"
+        // Whatever comes later is not known here.
+        default: "real agents are not asked for that yet"
         }
     }
 }

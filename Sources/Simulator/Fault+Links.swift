@@ -26,9 +26,8 @@ extension Fault {
             for source in isolated {
                 for target in isolated where target != source { closed.append((source, target)) }
             }
-        case .crash, .stall, .drift, .link, .rpcServer, .jam, .slow, .reset, .jump, .disk, .join,
-            .llamaServer:
-            break
+        // All others leave every link open.
+        default: break
         }
         return closed
     }

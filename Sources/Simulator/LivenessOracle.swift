@@ -68,29 +68,55 @@ struct LivenessOracle {
 
     // MARK: - One master, equal views
 
-    private func problem(in simulation: Simulation) -> SideJudge.Problem? {
-        let (nodes, judge) = nodes(of: simulation)
-        return judge.problem(nodes, name: simulation.name)
+    private struct State {
+        let host: SimulatedHost
+        let snapshot: CoreSnapshot
     }
 
-    /// What the nodes of which anything is demanded say now, and who judges them.
-    func nodes(of simulation: Simulation) -> ([SideJudge.Node], SideJudge) {
+    private func problem(in simulation: Simulation) -> (invariant: String, detail: String)? {
         let running = simulation.hosts.filter { $0.core != nil && !$0.isStalled }
         let judged = running.filter { liveness.core?.contains($0.index) ?? true }
-        let nodes = judged.compactMap { host in
-            host.snapshot.map { snapshot in
-                SideJudge.Node(
-                    index: host.index,
-                    id: host.identity,
-                    master: snapshot.master,
-                    present: snapshot.view.filter(\.state.isPresent).map(\.id)
-                )
+        // Where not everybody reaches everybody, no single master can be demanded.
+        for side in Self.sides(of: judged, simulation) where Self.isClique(side, simulation) {
+            if let problem = problem(of: side, simulation) { return problem }
+        }
+        return nil
+    }
+
+    private func problem(
+        of side: [SimulatedHost],
+        _ simulation: Simulation
+    ) -> (invariant: String, detail: String)? {
+        let states = side.compactMap { host in
+            host.snapshot.map { State(host: host, snapshot: $0) }
+        }
+        guard let first = states.first else { return nil }
+        for state in states {
+            guard let ballot = state.snapshot.master else {
+                return ("L1", "\(state.host.name) obeys no master")
+            }
+            guard ballot == first.snapshot.master else {
+                return ("L1", "\(first.host.name) and \(state.host.name) obey different masters")
             }
         }
-        let judge = SideJudge(hasOutsiders: liveness.core != nil) { from, to in
-            simulation.network.isOpen(from: from, to: to)
+        let isOnSide = states.contains { $0.host.identity == first.snapshot.master?.node }
+        guard isOnSide || liveness.core != nil else {
+            return ("L1", "the master that \(first.host.name) obeys is not on its side")
         }
-        return (nodes, judge)
+        let members = side.map(\.identity)
+        for state in states {
+            let present = state.snapshot.view.filter(\.state.isPresent).map(\.id)
+            if let missing = members.first(where: { !present.contains($0) }) {
+                let name = simulation.name(of: missing)
+                return ("L2", "\(state.host.name) misses \(name), which it can reach")
+            }
+            guard liveness.core == nil else { continue }
+            if let extra = present.first(where: { !members.contains($0) }) {
+                let name = simulation.name(of: extra)
+                return ("L4", "\(state.host.name) takes \(name) for present")
+            }
+        }
+        return nil
     }
 
     // MARK: - Launches
@@ -118,6 +144,46 @@ struct LivenessOracle {
         }
         let isAnybodyUp = simulation.hosts.contains { $0.core != nil && !$0.isStalled }
         return hasMaster || !isAnybodyUp ? nil : "nobody is master and could run what is wanted"
+    }
+
+    // MARK: - Sides
+
+    private static func isLinked(
+        _ first: SimulatedHost,
+        _ second: SimulatedHost,
+        _ simulation: Simulation
+    ) -> Bool {
+        simulation.network.isOpen(from: first.index, to: second.index)
+            && simulation.network.isOpen(from: second.index, to: first.index)
+    }
+
+    /// Who reaches whom both ways, over others too.
+    private static func sides(
+        of hosts: [SimulatedHost],
+        _ simulation: Simulation
+    ) -> [[SimulatedHost]] {
+        var left = hosts
+        var sides: [[SimulatedHost]] = []
+        while let first = left.first {
+            left.removeFirst()
+            var side = [first]
+            var next = 0
+            while next < side.count {
+                let host = side[next]
+                next += 1
+                let linked = left.filter { isLinked(host, $0, simulation) }
+                left.removeAll { isLinked(host, $0, simulation) }
+                side += linked
+            }
+            sides.append(side)
+        }
+        return sides
+    }
+
+    private static func isClique(_ side: [SimulatedHost], _ simulation: Simulation) -> Bool {
+        side.allSatisfy { first in
+            side.allSatisfy { $0 === first || isLinked(first, $0, simulation) }
+        }
     }
 }
 

@@ -20,22 +20,11 @@ extension Simulation {
         }
     }
 
-    private func recordPhase(_ fault: Fault, _ number: Int, begins: Bool) {
-        phases?.change(
-            fault: number,
-            begins: begins,
-            caption: fault.caption(nodeCount: hosts.count),
-            at: .nanoseconds(now)
-        )
-    }
-
     private func begin(_ scheduled: ScheduledFault, number: Int) {
         let fault = scheduled.fault
         switch fault {
         case .partition, .oneWay, .bridge, .isolation:
-            for (from, to) in fault.closedLinks(nodeCount: hosts.count) {
-                network.block(from: from, to: to)
-            }
+            for (from, to) in closedLinks(of: fault) { network.block(from: from, to: to) }
         case .crash(let nodes, let disk, let power):
             for node in nodes { hosts[node].crash(disk: disk, power: power) }
         case .stall(let nodes): for node in nodes { hosts[node].stall() }
@@ -61,9 +50,7 @@ extension Simulation {
     private func end(_ fault: Fault, number: Int) {
         switch fault {
         case .partition, .oneWay, .bridge, .isolation:
-            for (from, to) in fault.closedLinks(nodeCount: hosts.count) {
-                network.unblock(from: from, to: to)
-            }
+            for (from, to) in closedLinks(of: fault) { network.unblock(from: from, to: to) }
         case .crash(let nodes, _, let power):
             for node in nodes { hosts[node].recover(power: power) }
         case .stall(let nodes): for node in nodes { hosts[node].resume() }
@@ -90,6 +77,41 @@ extension Simulation {
                 }
             }
         }
+    }
+
+    /// Nodes that no side names are a side of their own.
+    private func closedLinks(of fault: Fault) -> [(from: Int, to: Int)] {
+        let nodes = hosts.indices
+        var closed: [(Int, Int)] = []
+        switch fault {
+        case .oneWay(let from, let to):
+            for source in from { for target in to { closed.append((source, target)) } }
+        case .partition(let sides):
+            for source in nodes {
+                for target in nodes where side(of: source, sides) != side(of: target, sides) {
+                    closed.append((source, target))
+                }
+            }
+        case .bridge(let sides, let middle):
+            for source in nodes where source != middle {
+                for target in nodes
+                where target != middle && side(of: source, sides) != side(of: target, sides) {
+                    closed.append((source, target))
+                }
+            }
+        case .isolation(let isolated):
+            for source in isolated {
+                for target in isolated where target != source { closed.append((source, target)) }
+            }
+        case .crash, .stall, .drift, .link, .rpcServer, .jam, .slow, .reset, .jump, .disk, .join,
+            .llamaServer:
+            break
+        }
+        return closed
+    }
+
+    private func side(of node: Int, _ sides: [[Int]]) -> Int {
+        sides.firstIndex { $0.contains(node) } ?? -1
     }
 
     // MARK: - The people

@@ -133,21 +133,6 @@ package final class Simulation: @unchecked Sendable {
         if phases != nil { lookAtPhases() }
     }
 
-    private func lookAtPhases() {
-        let (nodes, judge) = liveness.nodes(of: self)
-        phases?.look(
-            nodes,
-            isComplete: true,
-            by: judge,
-            name: name,
-            at: .nanoseconds(now)
-        )
-        outside(after: Self.phaseInterval) { [unowned self] in lookAtPhases() }
-    }
-
-    /// As often as an agent tells of changes.
-    private static let phaseInterval: Duration = .milliseconds(50)
-
     private func judgeLiveness() {
         liveness.judge(self)
         guard violation == nil else { return }

@@ -59,9 +59,9 @@ final class NamespaceCluster: Sendable {
             name: name,
             address: network.address(of: node),
             folder: folder + "/\(name)",
-            arguments: words + arguments,
-            on: TestAgent.Machine(network: network, node: node)
+            arguments: words + arguments
         )
+        agent.place(on: TestAgent.Machine(network: network, node: node))
         all.withLock { $0.append(agent) }
         agent.start()
         return agent

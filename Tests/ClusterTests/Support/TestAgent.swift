@@ -16,24 +16,9 @@ final class TestAgent: Sendable {
     let address: IPAddress
     let folder: String
     private let arguments: [String]
-    /// The machine that it runs on; nil for this one.
-    private let machine: Machine?
     private let program = Mutex<RunningProgram?>(nil)
 
-    /// A node of a network of namespaces.
-    struct Machine {
-        let network: NamespaceNetwork
-        let node: Int
-    }
-
-    init(
-        name: String,
-        address: IPAddress,
-        folder: String,
-        arguments: [String],
-        on machine: Machine? = nil
-    ) {
-        self.machine = machine
+    init(name: String, address: IPAddress, folder: String, arguments: [String]) {
         self.name = name
         self.address = address
         self.folder = folder
@@ -43,14 +28,13 @@ final class TestAgent: Sendable {
     // MARK: - Its process
 
     func start() {
-        let command = ChildCommand(
-            executable: Built.caravan,
-            arguments: ["agent", "--open", "--name", name, "--bind", "\(address)"]
-                + ["--state", folder] + arguments,
-            environment: ["CARAVAN_ENGINE": nil, "LLAMA_CACHE": nil]
-        )
-        let running = RunningProgram(
-            machine.map { $0.network.command(command, on: $0.node) } ?? command
+        let running = launched(
+            ChildCommand(
+                executable: Built.caravan,
+                arguments: ["agent", "--open", "--name", name, "--bind", "\(address)"]
+                    + ["--state", folder] + arguments,
+                environment: ["CARAVAN_ENGINE": nil, "LLAMA_CACHE": nil]
+            )
         )
         program.withLock { $0 = running }
     }
@@ -88,10 +72,31 @@ final class TestAgent: Sendable {
     var llama: GatewayClient { GatewayClient(endpoint: endpoint(Self.llamaPort)) }
 
     func status() async throws -> ClusterStatus {
-        if let machine { return try await status(on: machine) }
+        if let machine = machine.withLock({ $0 }) { return try await status(on: machine) }
         let response = try await client.get("/api/v1/cluster", timeLimit: .seconds(5))
         guard response.status == 200 else { throw Problem("\(name) says \(response.text)") }
         return try JSONDecoder().decode(ClusterStatus.self, from: Data(response.body))
+    }
+
+    // MARK: - Its machine
+
+    /// A node of a network of namespaces.
+    struct Machine {
+        let network: NamespaceNetwork
+        let node: Int
+    }
+
+    /// Nil for this one.
+    private let machine = Mutex<Machine?>(nil)
+
+    /// It will run in a namespace; to be said before it starts.
+    func place(on machine: Machine) { self.machine.withLock { $0 = machine } }
+
+    private func launched(_ command: ChildCommand) -> RunningProgram {
+        let machine = machine.withLock { $0 }
+        return RunningProgram(
+            machine.map { $0.network.command(command, on: $0.node) } ?? command
+        )
     }
 
     /// As `caravan status` tells it, which runs where the address means something.
