@@ -37,6 +37,7 @@ private func chosenTarget() -> FuzzTarget {
 #if Fuzzing
 private let target = chosenTarget()
 
+/// What libFuzzer calls for each input.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     feed(unsafe [UInt8](UnsafeBufferPointer(start: start, count: count)), to: target)

@@ -5,7 +5,8 @@ import Primitives
 // What llama.cpp's programs answer and print, or whatever runs in their place.
 extension FuzzTarget {
     static let llama: [FuzzTarget] = [
-        FuzzTarget("rpc-probe", "the greeting, then replies of an RPC server behind their lengths") {
+        FuzzTarget("rpc-probe", "the greeting, then replies of an RPC server behind their lengths")
+        {
             bytes in
             guard let first = bytes.first else { return }
             var probe = RPCProbe(first.isMultiple(of: 2) ? .current : .empty)
