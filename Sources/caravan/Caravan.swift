@@ -28,7 +28,7 @@ struct Caravan: AsyncParsableCommand {
         subcommands: [
             AgentCommand.self, DemoCommand.self, StatusCommand.self, LaunchCommand.self,
             StopCommand.self, LogsCommand.self, EngineCommand.self, ModelCommand.self,
-            SimulateCommand.self,
+            SimulateCommand.self, BenchCommand.self,
         ]
     )
 }
