@@ -31,6 +31,8 @@ package struct AgentConfiguration: Sendable {
     package var discovers = true
     /// Whether strangers on the network may take part: there are no keys yet.
     package var isOpen = false
+    /// Whether other devices may use the HTTP API without a token.
+    package var httpIsOpen = false
     package var logLevel = LogLevel.info
 
     package init(

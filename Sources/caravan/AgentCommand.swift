@@ -78,6 +78,9 @@ struct AgentCommand: AsyncParsableCommand {
     @Flag(help: "Run without a cluster key: whoever reaches this agent can join and use it.")
     var open = false
 
+    @Flag(help: "Let whoever reaches the HTTP port use it without a token.")
+    var httpOpen = false
+
     @Option(help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel = "info"
 
@@ -131,6 +134,7 @@ struct AgentCommand: AsyncParsableCommand {
         configuration.engineFolder = engine.map(Folders.absolute)
         configuration.discovers = discovery
         configuration.isOpen = open
+        configuration.httpIsOpen = httpOpen
         configuration.logLevel = level
         configuration.seeds = try seed.map { text in
             guard
