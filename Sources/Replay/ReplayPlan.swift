@@ -163,8 +163,6 @@ extension Fault {
         case .drift, .jump: "clocks of processes cannot be set one by one"
         case .jam, .slow: "packets cannot be held up"
         case .disk: "disks cannot be filled one by one"
-        case .rpcServer, .llamaServer: "no model is launched"
-        // Whatever comes later is not known here.
         default: "real agents are not asked for that yet"
         }
     }
