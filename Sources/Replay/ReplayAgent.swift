@@ -29,7 +29,8 @@ final class ReplayAgent: Sendable {
         self.node = node
         self.network = network
         self.folder = "\(folder)/\(Scenario.name(of: node))"
-        var arguments = ["agent", "--open", "--name", Scenario.name(of: node)]
+        // Only we are on its network: it needs neither key nor token.
+        var arguments = ["agent", "--open", "--http-open", "--name", Scenario.name(of: node)]
         arguments += ["--cluster", "replay", "--bind", "\(network.address(of: node))"]
         arguments += ["--state", self.folder, "--models", "\(folder)/models"]
         // No model is launched, and looking for llama.cpp takes a moment.

@@ -52,7 +52,7 @@ final class NamespaceCluster: Sendable {
         let node = agents.count
         let name = NamespaceNetwork.name(of: node)
         var words = ["--models", folder + "/models", "--engine", folder + "/none"]
-        words += ["--memory", "1GiB", "--log-level", "debug"]
+        words += ["--memory", "1GiB", "--log-level", "debug", "--http-open"]
         for seed in seeds { words += ["--seed", "\(seed.agentEndpoint)"] }
         if !discovers { words.append("--no-discovery") }
         let agent = TestAgent(
