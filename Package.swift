@@ -54,6 +54,10 @@ let package = Package(
             name: "Mutants",
             description: "Faults to plant on purpose, which the simulator must find; for tests."
         ),
+        .trait(
+            name: "Fuzzing",
+            description: "The product fuzz is a fuzzer; needs --sanitize fuzzer (.ci/fuzz)."
+        ),
         .default(enabledTraits: []),
     ],
     dependencies: [
@@ -121,6 +125,7 @@ let package = Package(
                 product("SystemPackage", "swift-system"),
             ]
         ),
+        module("Namespaces", ["Primitives", "Processes"]),
         module("EngineStore", ["LlamaEngine", "LlamaRPC", "Primitives", "Processes"]),
         .systemLibrary(
             name: "CSystemd",
@@ -159,6 +164,11 @@ let package = Package(
                 product("Crypto", "swift-crypto"), product("SystemPackage", "swift-system"),
             ]
         ),
+        // Scenarios of the simulator on real sockets.
+        module(
+            "Replay",
+            ["Gateway", "LeaderElection", "Namespaces", "Primitives", "Processes", "Simulator"]
+        ),
         .executableTarget(
             name: "caravan",
             dependencies: [
@@ -166,9 +176,30 @@ let package = Package(
                 "Processes", "SWIM", "Simulator", "Telemetry",
                 product("SystemPackage", "swift-system"),
                 product("ArgumentParser", "swift-argument-parser"),
+                "Namespaces", "Replay",
             ],
             swiftSettings: settings
         ),
+
+        // Readers of outside bytes, fed with any bytes: by a fuzzer, and by tests with its corpus.
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "LlamaRPC", "Primitives",
+                "Processes", "Simulator", "Telemetry", "Wire", nio,
+            ],
+            path: "Tests/Fuzz/Targets",
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "fuzz",
+            dependencies: ["FuzzTargets"],
+            path: "Tests/Fuzz/Fuzzer",
+            swiftSettings: settings
+        ),
+        tests("FuzzTests", ["FuzzTargets"]),
+        tests("NamespacesTests", ["Namespaces", "Primitives"]),
+        tests("ReplayTests", ["Replay", "Namespaces", "Primitives", "Simulator"]),
 
         tests("PrimitivesTests", ["Primitives"]),
         // What tests of several machines share: virtual time.
@@ -212,6 +243,7 @@ let package = Package(
         tests(
             "ClusterTests",
             [
+                "Namespaces",
                 "caravan", "EngineStore", "Gateway", "Primitives", "Processes", nio, nioPosix,
             ]
         ),

@@ -59,11 +59,8 @@ package struct StateFolder: Sendable {
     package func load() -> Found {
         guard let data = FileManager.default.contents(atPath: filePath) else { return .nothing }
         do {
-            let contents = try Self.decode([UInt8](data))
-            guard let node = NodeID(contents.node) else {
-                return putAside("its node is no identity")
-            }
-            return .record(node, try contents.record.record())
+            let (node, record) = try Self.record(in: [UInt8](data))
+            return .record(node, record)
         } catch {
             return putAside("\(error)")
         }
@@ -85,8 +82,7 @@ package struct StateFolder: Sendable {
         )
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        var bytes = [UInt8](try encoder.encode(contents))
-        bytes += Array("\n\(Self.checksum(bytes))\n".utf8)
+        let bytes = Self.sealed([UInt8](try encoder.encode(contents)))
         let temporary = FilePath(filePath + ".new")
         let file = try FileDescriptor.open(
             temporary,
@@ -107,6 +103,20 @@ package struct StateFolder: Sendable {
 
     private struct Damage: Error, CustomStringConvertible {
         let description: String
+    }
+
+    /// Reads what `save` writes; throws a reason for people if it is anything else.
+    package static func record(in bytes: [UInt8]) throws -> (NodeID, DurableRecord) {
+        let contents = try decode(bytes)
+        guard let node = NodeID(contents.node) else {
+            throw Damage(description: "its node is no identity")
+        }
+        return (node, try contents.record.record())
+    }
+
+    /// The bytes with their checksum behind them.
+    package static func sealed(_ bytes: [UInt8]) -> [UInt8] {
+        bytes + Array("\n\(checksum(bytes))\n".utf8)
     }
 
     private static func decode(_ bytes: [UInt8]) throws -> Contents {

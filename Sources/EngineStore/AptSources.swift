@@ -3,16 +3,16 @@
 /// Reads both styles: lines (`deb [options] URI suite component…`) and stanzas (deb822). Other
 /// repositories and the security archive are passed over: they do not carry llama.cpp, and may be
 /// signed by anybody.
-struct AptSources {
+package struct AptSources {
     /// A source as far as the choice needs it.
-    struct Entry: Hashable {
-        var uri: String
-        var suites: [String]
-        var components: [String]
+    package struct Entry: Hashable {
+        package var uri: String
+        package var suites: [String]
+        package var components: [String]
         /// A path of a keyring; nil when the entry names none, or names a key otherwise.
-        var keyring: String?
+        package var keyring: String?
         /// Whether the entry names a key or keyring at all.
-        var isSigned: Bool
+        package var isSigned: Bool
     }
 
     static let keyringName = "debian-archive-keyring"
@@ -20,10 +20,12 @@ struct AptSources {
         "stable", "oldstable", "testing", "unstable", "sid", "bookworm", "trixie", "forky",
     ]
 
-    private(set) var entries: [Entry] = []
+    package private(set) var entries: [Entry] = []
+
+    package init() {}
 
     /// Adds the sources of one file, told apart by its name.
-    mutating func read(_ text: String, fileName: String) {
+    package mutating func read(_ text: String, fileName: String) {
         if fileName.hasSuffix(".sources") {
             readStanzas(text)
         } else {
@@ -35,7 +37,7 @@ struct AptSources {
     ///
     /// One signed by Debian's keyring wins over one that does not say; entries signed by other
     /// keys are no candidates. `codename` is that of the installed release, if it has one.
-    func mainArchive(codename: String?) -> Entry? {
+    package func mainArchive(codename: String?) -> Entry? {
         let candidates = entries.filter { entry in
             let knownSuites = Self.debianSuites + (codename.map { [$0] } ?? [])
             let isDebianKey = entry.keyring.map { Self.isDebianKeyring($0) } ?? !entry.isSigned

@@ -4,7 +4,7 @@ internal import Synchronization
 
 /// Downloads the packages of an engine with apt-get, without root and without touching the
 /// machine's own package state.
-struct PackageDownload: Sendable {
+package struct PackageDownload: Sendable {
     /// In the order in which they are tried: sid has newer packages, forky more settled ones.
     static let suites = ["forky", "sid"]
     static let packages = ["llama.cpp-tools", "llama.cpp-tools-extra", "libggml0-backend-rpc"]
@@ -42,25 +42,33 @@ struct PackageDownload: Sendable {
         throw EngineError.notOffered(suites: Self.suites)
     }
 
-    struct File: Hashable {
-        var name: String
-        var byteCount: Int
+    package struct File: Hashable {
+        /// No package comes near it; sums of sizes stay numbers.
+        static let byteLimit = 1 << 40
+
+        package var name: String
+        package var byteCount: Int
     }
 
     /// Reads apt's `'URI' NAME SIZE HASH` lines.
-    static func files(in output: String) -> [File] {
+    package static func files(in output: String) -> [File] {
         output.split(separator: "\n").compactMap { line in
             let words = line.split(separator: " ")
             guard line.hasPrefix("'"), words.count >= 3, words[1].hasSuffix(".deb"),
-                !words[1].contains("/"), let byteCount = Int(words[2])
+                !words[1].contains("/"), let byteCount = Int(words[2]),
+                0...File.byteLimit ~= byteCount
             else { return nil }
             return File(name: String(words[1]), byteCount: byteCount)
         }
     }
 
+    package static func byteCount(of files: [File]) -> Int {
+        files.reduce(0) { $0 + $1.byteCount }
+    }
+
     private func download(_ files: [File]) async throws {
         let missing = files.filter { !isThere($0) }
-        let total = missing.reduce(0) { $0 + $1.byteCount }
+        let total = Self.byteCount(of: missing)
         progress(InstallProgress(.downloading, fraction: 0, byteCount: 0, totalByteCount: total))
         let result = try await apt(
             installArguments + ["--download-only"],
@@ -188,7 +196,7 @@ struct PackageDownload: Sendable {
     private static let outputLimit = 1 << 20
 
     /// `dlstatus:3:41.5:Retrieving file 3 of 29` is 0.415.
-    static func fraction(in line: String) -> Double? {
+    package static func fraction(in line: String) -> Double? {
         let parts = line.split(separator: ":", maxSplits: 3, omittingEmptySubsequences: false)
         guard parts.count == 4, parts[0] == "dlstatus", let percent = Double(String(parts[2])),
             (0...100).contains(percent)

@@ -1,10 +1,10 @@
-import NIOCore
+package import NIOCore
 
 /// Cuts a stream of server-sent events into runs of whole events.
 ///
 /// So that an error event can follow at any moment without ending up inside half an event. An
 /// event arrives from llama-server in one piece, so almost nothing is ever held back.
-struct EventStreamFramer {
+package struct EventStreamFramer {
     /// An event longer than this, in bytes, is passed on in pieces.
     static let heldByteLimit = 64 << 10
 
@@ -12,8 +12,10 @@ struct EventStreamFramer {
     private(set) var isDone = false
     private var held = ByteBuffer()
 
+    package init() {}
+
     /// Takes what arrived; returns what can be passed on, if anything.
-    mutating func append(_ arrived: ByteBuffer) -> ByteBuffer? {
+    package mutating func append(_ arrived: ByteBuffer) -> ByteBuffer? {
         if held.readableBytes == 0 {
             held = arrived
         } else {

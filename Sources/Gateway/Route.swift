@@ -1,7 +1,7 @@
 import HTTPTypes
 
 /// What a request asks for.
-enum Route: Equatable {
+package enum Route: Equatable {
     case dashboard
     case health
     case openAIModels
@@ -38,7 +38,7 @@ enum Route: Equatable {
         return route
     }
 
-    private init?(path: String) {
+    package init?(path: String) {
         switch path {
         case "/": self = .dashboard
         case "/health": self = .health

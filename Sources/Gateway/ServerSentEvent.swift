@@ -12,7 +12,7 @@ package struct ServerSentEvent: Sendable, Equatable {
 }
 
 /// Reads server-sent events from bytes that arrive in any pieces (WHATWG HTML §9.2.6).
-struct ServerSentEventParser {
+package struct ServerSentEventParser {
     /// The longest line and the longest event's data, in bytes; a longer one ends the stream.
     static let byteLimit = 4 << 20
 
@@ -22,8 +22,10 @@ struct ServerSentEventParser {
     private var dataByteCount = 0
     private var endedWithCarriageReturn = false
 
+    package init() {}
+
     /// Takes more bytes; returns the events they completed, or nil past the limit.
-    mutating func append(_ bytes: some Sequence<UInt8>) -> [ServerSentEvent]? {
+    package mutating func append(_ bytes: some Sequence<UInt8>) -> [ServerSentEvent]? {
         var events: [ServerSentEvent] = []
         for byte in bytes {
             defer { endedWithCarriageReturn = byte == UInt8(ascii: "\r") }

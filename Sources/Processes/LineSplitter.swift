@@ -2,7 +2,7 @@
 ///
 /// Only "\n" ends a line (a "\r" before it is dropped): the Unicode separators that Swift's own
 /// splitting knows occur inside the text of prompts. Invalid UTF-8 is repaired.
-struct LineSplitter {
+package struct LineSplitter {
     /// A longer line is cut, marked, and its rest dropped, so that no output can fill the memory.
     static let lineByteCountLimit = 16 * 1024
     static let cutMark = " […cut]"
@@ -10,8 +10,10 @@ struct LineSplitter {
     private var pending: [UInt8] = []
     private var isCut = false
 
+    package init() {}
+
     /// Takes the next bytes, and returns the lines that they complete.
-    mutating func append(_ bytes: Span<UInt8>) -> [String] {
+    package mutating func append(_ bytes: Span<UInt8>) -> [String] {
         var lines: [String] = []
         for index in bytes.indices {
             let byte = bytes[index]
@@ -27,7 +29,7 @@ struct LineSplitter {
     }
 
     /// The unfinished last line, if there is one.
-    mutating func finish() -> String? {
+    package mutating func finish() -> String? {
         pending.isEmpty ? nil : takeLine()
     }
 

@@ -12,7 +12,7 @@ extension Duration {
     /// Reads `250ms`, `1.5s`, `10m`, `1h`; nil for anything else, negative ones included.
     ///
     /// Whole numbers are read exactly; others are rounded to nanoseconds.
-    init?(scenarioText text: String) {
+    package init?(scenarioText text: String) {
         let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
         let unit = text.dropFirst(number.count)
         guard let size = Self.units.first(where: { $0.name == unit })?.nanoseconds else {

@@ -27,6 +27,14 @@ package struct Scenario: Equatable, Sendable {
     package var bounds: QualityBounds?
 
     package static func name(of node: Int) -> String { "n\(node + 1)" }
+
+    /// The node of a name; nil if none has it in any scenario.
+    package static func node(named text: String) -> Int? {
+        guard let number = UInt16(digits: text.dropFirst()), (1...nodeLimit).contains(Int(number)),
+            text == name(of: Int(number) - 1)
+        else { return nil }
+        return Int(number) - 1
+    }
 }
 
 /// How datagrams and stream segments fare from one node to another.

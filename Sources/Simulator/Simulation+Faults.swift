@@ -9,10 +9,12 @@ extension Simulation {
         }
         outside(after: scheduled.at) { [unowned self] in
             traceFault(scheduled.fault, number: number, begins: true)
+            recordPhase(scheduled.fault, number, begins: true)
             begin(scheduled, number: number)
             guard let lasts = scheduled.lasts else { return }
             outside(after: lasts) { [unowned self] in
                 traceFault(scheduled.fault, number: number, begins: false)
+                recordPhase(scheduled.fault, number, begins: false)
                 end(scheduled.fault, number: number)
             }
         }

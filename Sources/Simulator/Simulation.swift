@@ -17,6 +17,8 @@ package final class Simulation: @unchecked Sendable {
     var lease: LeaseOracle
     var quality: QualityOracle
     var liveness: LivenessOracle
+    /// Measured only when asked for: looking at all nodes all the time makes another run.
+    var phases: PhaseRecorder?
     var statistics = SimulationStatistics()
     private(set) var violation: Violation?
     private var queue: EventQueue
@@ -36,6 +38,7 @@ package final class Simulation: @unchecked Sendable {
         scenario: Scenario,
         seed: UInt64,
         redraw: Redraw? = nil,
+        recordsPhases: Bool = false,
         hasShadows: Bool = false,
         writeTrace: ((String) -> Void)? = nil
     ) {
@@ -55,6 +58,7 @@ package final class Simulation: @unchecked Sendable {
         quality = QualityOracle(nodeCount: scenario.nodeCount)
         trace = Trace(nodeCount: scenario.nodeCount, write: writeTrace)
         liveness = LivenessOracle(self.scenario)
+        if recordsPhases { phases = PhaseRecorder(caption: "the agents start") }
         hosts = (0..<scenario.nodeCount).map { index in
             SimulatedHost(
                 index: index,
@@ -89,13 +93,15 @@ package final class Simulation: @unchecked Sendable {
         if escaped > 0, violation == nil {
             report("escapedJob", "\(escaped) jobs left the simulated loops for other threads")
         }
+        phases?.close(at: .nanoseconds(now))
         let result = SimulationResult(
             seed: seed,
             hash: trace.hash,
             virtualTime: .nanoseconds(now),
             violation: violation,
             convergedAfter: liveness.convergedAfter,
-            statistics: statistics
+            statistics: statistics,
+            phases: phases?.phases ?? []
         )
         tearDown()
         return result
@@ -124,6 +130,7 @@ package final class Simulation: @unchecked Sendable {
         outside(after: scenario.liveness.at + LivenessOracle.interval) { [unowned self] in
             judgeLiveness()
         }
+        if phases != nil { lookAtPhases() }
     }
 
     private func judgeLiveness() {
@@ -294,4 +301,6 @@ package struct SimulationResult: Equatable, Sendable {
     /// How long after `liveness.at` everything was well; nil if that was not asked for or never.
     package var convergedAfter: Duration?
     package var statistics: SimulationStatistics
+    /// Between the changes of the faults; empty unless asked for.
+    package var phases: [PhaseRecorder.Phase] = []
 }

@@ -41,7 +41,7 @@ extension Simulation {
 
 extension Fault {
     /// What goes wrong, in plain words.
-    func caption(nodeCount: Int) -> String {
+    package func caption(nodeCount: Int) -> String {
         switch self {
         case .partition(let sides):
             return Self.split(sides, nodeCount: nodeCount, suffix: "")

@@ -20,7 +20,7 @@ struct SimulateCommand: AsyncParsableCommand {
     private static var all: [any ParsableCommand.Type] {
         var commands: [any ParsableCommand.Type] = [
             SimulateRunCommand.self, SimulateSweepCommand.self, SimulateShrinkCommand.self,
-            SimulateDiffCommand.self, SimulateExplainCommand.self,
+            SimulateDiffCommand.self, SimulateExplainCommand.self, SimulateReplayCommand.self,
         ]
         #if Mutants
         commands.append(SimulateMutantsCommand.self)

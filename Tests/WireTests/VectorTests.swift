@@ -74,6 +74,20 @@ struct VectorTests {
         #expect(kinds(.frame) == Set(MalformedBytesTests.frameKinds))
     }
 
+    @Test func `every message and frame kind occurs in an invalid vector`() {
+        for (layer, kinds) in [
+            (Vector.Layer.message, MalformedBytesTests.messageKinds),
+            (.frame, MalformedBytesTests.frameKinds),
+        ] {
+            for kind in kinds {
+                let invalid = Vectors.invalid.filter {
+                    $0.layer == layer && $0.bytes.first == kind
+                }
+                #expect(!invalid.isEmpty, "\(layer) \(kind)")
+            }
+        }
+    }
+
     @Test func `the tag of a cluster is the FNV-1a-64 of its name`() {
         #expect(WireHeader.tag(ofCluster: "caravan") == 0x383D_349B_92B6_9FB5)
     }

@@ -27,4 +27,9 @@ extension Trait where Self == Needs {
     static var needsOpenAIClient: Self {
         Needs { _ = try await PythonClient.interpreter }
     }
+
+    /// Network namespaces, which take root.
+    static var needsNamespaces: Self {
+        Needs { try await NamespaceCluster.check() }
+    }
 }

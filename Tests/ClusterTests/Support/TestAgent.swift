@@ -1,5 +1,6 @@
 import Foundation
 import Gateway
+import Namespaces
 import Primitives
 import Processes
 import Synchronization
@@ -27,7 +28,7 @@ final class TestAgent: Sendable {
     // MARK: - Its process
 
     func start() {
-        let running = RunningProgram(
+        let running = launched(
             ChildCommand(
                 executable: Built.caravan,
                 arguments: ["agent", "--open", "--name", name, "--bind", "\(address)"]
@@ -71,9 +72,50 @@ final class TestAgent: Sendable {
     var llama: GatewayClient { GatewayClient(endpoint: endpoint(Self.llamaPort)) }
 
     func status() async throws -> ClusterStatus {
+        if let machine = machine.withLock({ $0 }) { return try await status(on: machine) }
         let response = try await client.get("/api/v1/cluster", timeLimit: .seconds(5))
         guard response.status == 200 else { throw Problem("\(name) says \(response.text)") }
         return try JSONDecoder().decode(ClusterStatus.self, from: Data(response.body))
+    }
+
+    // MARK: - Its machine
+
+    /// A node of a network of namespaces.
+    struct Machine {
+        let network: NamespaceNetwork
+        let node: Int
+    }
+
+    /// Nil for this one.
+    private let machine = Mutex<Machine?>(nil)
+
+    /// It will run in a namespace; to be said before it starts.
+    func place(on machine: Machine) { self.machine.withLock { $0 = machine } }
+
+    private func launched(_ command: ChildCommand) -> RunningProgram {
+        let machine = machine.withLock { $0 }
+        return RunningProgram(
+            machine.map { $0.network.command(command, on: $0.node) } ?? command
+        )
+    }
+
+    /// As `caravan status` tells it, which runs where the address means something.
+    private func status(on machine: Machine) async throws -> ClusterStatus {
+        let output = try await runForOutput(
+            machine.network.hubCommand(
+                ChildCommand(
+                    executable: Built.caravan,
+                    arguments: ["status", "--json", "--host", "\(address)"]
+                )
+            ),
+            guardedBy: Built.guardBinary,
+            timeout: .seconds(10)
+        )
+        guard output.exit.isSuccess else { throw Problem(output.standardError) }
+        return try JSONDecoder().decode(
+            ClusterStatus.self,
+            from: Data(output.standardOutput.utf8)
+        )
     }
 
     /// A line of its log file.

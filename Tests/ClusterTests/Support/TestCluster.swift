@@ -66,12 +66,16 @@ final class TestCluster: Sendable {
     /// - Returns: the status of the first of them.
     @discardableResult
     func agree(_ agents: [TestAgent]? = nil) async throws -> ClusterStatus {
-        let agents = agents ?? self.agents
+        try await Self.agreement(of: agents ?? self.agents)
+    }
+
+    /// Waits until these agents agree on who is there, they alone, and who is master.
+    static func agreement(of agents: [TestAgent]) async throws -> ClusterStatus {
         let names = agents.map(\.name).sorted()
         var views: [ClusterStatus] = []
         try await wait(
-            "\(names) agree; they say \(views.map(Self.summary))",
-            within: Self.formingLimit
+            "\(names) agree; they say \(views.map(summary))",
+            within: formingLimit
         ) {
             views = []
             for agent in agents { views.append(try await agent.status()) }
