@@ -19,6 +19,9 @@ package actor Election {
     private var placement: Placement?
     private var view: [Member] = []
     private var wantedFingerprint: UInt64?
+    /// Whoever asked for the transfer that is under way, and whoever waits to leave.
+    private var onTransferEnd: [@Sendable (TransferOutcome) -> Void] = []
+    private var onMayLeave: [@Sendable (Bool) -> Void] = []
 
     init(
         world: World,
@@ -58,15 +61,46 @@ package actor Election {
         tellStandings()
     }
 
-    private func tellStandings() {
-        let standings = view.filter(\.state.isPresent).map { member in
-            Standing(
-                holdsWantedModel: wantedFingerprint.map(member.facts.models.contains) ?? true,
-                hasEngine: !member.facts.engine.isEmpty,
-                node: member.id
-            )
+    /// Founds a cluster; false if this device belongs to one, or if the policy knows none.
+    func found() -> Bool {
+        guard machine.configuration.policy == .quorum, machine.record.configuration == nil else {
+            return false
         }
-        handle(.members(standings))
+        handle(.found)
+        return true
+    }
+
+    /// Hands mastership over, to anybody if no target is named; the completion always follows.
+    func transfer(
+        to target: NodeID?,
+        completion: @escaping @Sendable (TransferOutcome) -> Void
+    ) {
+        guard onTransferEnd.isEmpty else {
+            completion(TransferOutcome(target: target, result: .refused(.busy)))
+            return
+        }
+        onTransferEnd = [completion]
+        handle(target.map { .transfer(to: $0) } ?? .yield)
+    }
+
+    /// Gives up what others count on; the completion says whether the vote was let go, and does
+    /// not follow while there is no master.
+    func leave(completion: @escaping @Sendable (_ isReleased: Bool) -> Void) {
+        onMayLeave.append(completion)
+        handle(.leave)
+    }
+
+    private func tellStandings() {
+        handle(.members(view.filter(\.state.isPresent).map(standing)))
+    }
+
+    private func standing(of member: Member) -> Standing {
+        Standing(
+            holdsWantedModel: wantedFingerprint.map(member.facts.models.contains) ?? true,
+            hasEngine: !member.facts.engine.isEmpty,
+            node: member.id,
+            takesWork: member.facts.memoryAvailable > .zero
+        )
     }
 
     private func perform(_ effects: [ElectionEffect]) {
@@ -128,6 +162,19 @@ package actor Election {
     private func tell(_ event: ElectionEvent) {
         world.observer.log(event.record(own: machine.own, names: view))
         placement?.assumeIsolated { $0.election(event) }
+        switch event {
+        case .transferEnded(let outcome):
+            let completions = onTransferEnd
+            onTransferEnd = []
+            for completion in completions { completion(outcome) }
+        case .mayLeave(let isReleased):
+            let completions = onMayLeave
+            onMayLeave = []
+            for completion in completions { completion(isReleased) }
+        case .elected, .renewed, .deposed, .obeys, .masterLost, .stands, .ballotConflict,
+            .founded, .votersChanged, .foreign:
+            break
+        }
         world.observer.changed()
     }
 }

@@ -26,8 +26,9 @@ struct SafetyOracle {
         let candidate: NodeID
     }
 
-    /// Protocols/election.md.
-    private static let heartbeatReplyKind: UInt8 = 21
+    /// Protocols/election.md; the second of each pair names voters.
+    private static let heartbeatReplyKinds: [UInt8] = [21, 26]
+    private static let electionKinds: [UInt8] = [17, 18, 19, 20, 21, 24, 25, 26]
 
     // Looked up by key only: a dictionary's order would differ from process to process.
     private var masters: [Ballot: Life] = [:]
@@ -135,12 +136,14 @@ struct SafetyOracle {
     mutating func sees(_ bytes: Span<UInt8>, from host: SimulatedHost, _ simulation: Simulation) {
         // Election messages travel alone; the others need not be decoded here.
         let kindOffset = WireHeader.byteCount + 2
-        guard bytes.count > kindOffset, 17...21 ~= bytes[kindOffset] else { return }
+        guard bytes.count > kindOffset, Self.electionKinds.contains(bytes[kindOffset]) else {
+            return
+        }
         let cluster = WireHeader.tag(ofCluster: SimulatedHost.cluster)
         guard let datagram = try? Datagram(decoding: bytes, cluster: cluster) else { return }
         for case .election(let message) in datagram.messages {
             switch message {
-            case .voteRequest(let ballot): vote(for: ballot, by: host, simulation)
+            case .voteRequest(let request): vote(for: request.ballot, by: host, simulation)
             case .voteReply(let reply) where reply.isGranted:
                 simulation.statistics.records["vote.granted", default: 0] += 1
                 vote(for: reply.ballot, by: host, simulation)
@@ -153,6 +156,7 @@ struct SafetyOracle {
                 }
                 answered[host.identity] = reply.ballot
             case .heartbeat(let heartbeat):
+                simulation.quorum.reigns(heartbeat.ballot, simulation)
                 guard let view = host.core?.snapshot().view else { continue }
                 simulation.lease.reigns(heartbeat, host, view, simulation)
             case .voteReply: simulation.statistics.records["vote.refused", default: 0] += 1
@@ -162,7 +166,9 @@ struct SafetyOracle {
                 }
             case .heartbeatReply:
                 simulation.statistics.records["heartbeat.refused", default: 0] += 1
-            case .preVoteRequest, .resign: break
+            case .preVoteRequest, .resign, .configuration, .transferOffer, .transferAnswer,
+                .handOver, .release:
+                break
             }
         }
     }
@@ -171,7 +177,7 @@ struct SafetyOracle {
     func obeyedBallot(in bytes: Span<UInt8>) -> Ballot? {
         let kindOffset = WireHeader.byteCount + 2
         guard bytes.count > kindOffset,
-            bytes[kindOffset] == Self.heartbeatReplyKind
+            Self.heartbeatReplyKinds.contains(bytes[kindOffset])
         else { return nil }
         let cluster = WireHeader.tag(ofCluster: SimulatedHost.cluster)
         guard let datagram = try? Datagram(decoding: bytes, cluster: cluster) else { return nil }

@@ -1,4 +1,5 @@
 import LayerPlacement
+import LeaderElection
 import Primitives
 
 extension Scenario {
@@ -34,7 +35,8 @@ extension Scenario {
                 )
             } ?? []
         swarm = try fields.take("swarm", Swarm.init)
-        if let policy = fields.take("policy") { try Self.readPolicy(policy) }
+        policy =
+            try fields.take("policy", ScenarioValue.choice(ElectionPolicy.self)) ?? .available
         expectations =
             try fields.take("expect") { value, path throws(ScenarioError) in
                 try ScenarioValue.list(
@@ -67,20 +69,6 @@ extension Scenario {
                     + "\(Duration.scenarioLimit.scenarioText)",
                 keyPath: "duration"
             )
-        }
-    }
-
-    /// The only policy so far is what runs anyway.
-    private static func readPolicy(_ value: JSONValue) throws(ScenarioError) {
-        switch value.content {
-        case .text("available"): return
-        case .text("quorum"):
-            throw ScenarioError(
-                "\"quorum\" is not there yet; only \"available\" can be simulated",
-                at: value.position,
-                keyPath: "policy"
-            )
-        default: throw ScenarioValue.mismatch("\"available\"", value, "policy")
         }
     }
 

@@ -171,7 +171,9 @@ extension SimulatedWorld: CoreObserver {
         host.hasNews = true
     }
 
-    func goodbyeSpread() {}
+    func goodbyeSpread() {
+        host.goodbyeSpread()
+    }
 }
 
 /// The model that simulated nodes hold.

@@ -168,7 +168,9 @@ final class ElectionCluster {
                 #expect(elected.updateValue(index, forKey: ballot) == nil, "S1: \(ballot) twice")
                 #expect(ballot.node == Self.id(index))
             case .ballotConflict(let ballot): Issue.record("S1: conflict about \(ballot)")
-            case .deposed, .obeys, .masterLost, .stands: break
+            case .deposed, .obeys, .masterLost, .stands, .founded, .votersChanged, .foreign,
+                .transferEnded, .mayLeave:
+                break
             }
         }
     }
@@ -190,14 +192,19 @@ final class ElectionCluster {
     private func checkIsOnDisk(_ message: ElectionMessage, of index: Int) {
         let disk = nodes[index].disk
         switch message {
-        case .voteRequest(let ballot):
-            #expect(disk.term == ballot.term && disk.vote == ballot.node)
+        case .voteRequest(let request):
+            #expect(disk.term == request.ballot.term && disk.vote == request.ballot.node)
         case .voteReply(let reply) where reply.isGranted:
             #expect(disk.term == reply.ballot.term && disk.vote == reply.ballot.node)
-        case .heartbeat(let heartbeat): #expect(disk.obeyed == heartbeat.ballot)
+        case .heartbeat(let heartbeat):
+            #expect(disk.obeyed == heartbeat.ballot)
+            #expect(disk.configuration == heartbeat.configuration)
         case .heartbeatReply(let reply) where reply.isObeyed:
             #expect(disk.obeyed == reply.ballot && disk.term >= reply.ballot.term)
-        case .preVoteRequest, .preVoteReply, .voteReply, .heartbeatReply, .resign: break
+            #expect(disk.configuration?.id == reply.configuration)
+        case .preVoteRequest, .preVoteReply, .voteReply, .heartbeatReply, .resign, .configuration,
+            .transferOffer, .transferAnswer, .handOver, .release:
+            break
         }
     }
 

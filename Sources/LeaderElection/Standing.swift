@@ -1,0 +1,61 @@
+package import Primitives
+
+/// How good a master a member would be; the higher, the sooner it stands.
+///
+/// A better-ranked newcomer never unseats a working master: this only orders who stands first
+/// when there is none, who gets a mastership that is given up, and who becomes a voter.
+package struct Standing: Comparable, Hashable, Sendable {
+    /// Whether it takes work at all; false for a device that is drained.
+    package var takesWork: Bool
+    /// Whether it has a llama-server at all.
+    package var hasEngine: Bool
+    /// Whether it exchanges streams with every other member that could be a worker.
+    package var reachesEveryWorker: Bool
+    /// Whether it has the model that the cluster wants; true while none is wanted.
+    package var holdsWantedModel: Bool
+    package var isOnMains: Bool
+    /// For how long it has been up, roughly: views of it differ by seconds, and must agree.
+    package var uptimeClass: UInt8
+    package var node: NodeID
+
+    package init(
+        holdsWantedModel: Bool,
+        hasEngine: Bool,
+        node: NodeID,
+        takesWork: Bool = true,
+        reachesEveryWorker: Bool = true,
+        isOnMains: Bool = true,
+        uptimeClass: UInt8 = 0
+    ) {
+        self.takesWork = takesWork
+        self.hasEngine = hasEngine
+        self.reachesEveryWorker = reachesEveryWorker
+        self.holdsWantedModel = holdsWantedModel
+        self.isOnMains = isOnMains
+        self.uptimeClass = uptimeClass
+        self.node = node
+    }
+
+    package static func < (left: Self, right: Self) -> Bool {
+        guard left.rank == right.rank else { return left.rank < right.rank }
+        return left.node < right.node
+    }
+
+    /// Uptime is the last word before the node's id, and the others weigh more the earlier they
+    /// are named.
+    private var rank: UInt32 {
+        let flags = [takesWork, hasEngine, reachesEveryWorker, holdsWantedModel, isOnMains]
+        return flags.reduce(0 as UInt32) { $0 << 1 | ($1 ? 1 : 0) } << 8 | UInt32(uptimeClass)
+    }
+
+    /// 0 below a minute, then one more for each time that the uptime is four times as long.
+    package static func uptimeClass(of uptime: Duration) -> UInt8 {
+        var minutes = uptime.wholeMilliseconds / 60_000
+        var result: UInt8 = 0
+        while minutes > 0, result < 12 {
+            minutes /= 4
+            result += 1
+        }
+        return result
+    }
+}

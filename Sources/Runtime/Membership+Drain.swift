@@ -1,0 +1,23 @@
+import Primitives
+import SWIM
+
+// Whether this device takes work.
+extension Membership {
+    /// A drained device offers no memory, which all members take as: give it no work.
+    func drain(_ isDrained: Bool) {
+        self.isDrained = isDrained
+        stateFacts()
+    }
+
+    /// What was measured of this device.
+    func measured(_ facts: DeviceFacts) {
+        measuredFacts = facts
+        stateFacts()
+    }
+
+    private func stateFacts() {
+        var facts = measuredFacts
+        if isDrained { facts.memoryAvailable = .zero }
+        handle(.facts(facts))
+    }
+}
