@@ -1,3 +1,4 @@
+package import LeaderElection
 package import Primitives
 
 /// Everything that an agent is started with.
@@ -31,7 +32,16 @@ package struct AgentConfiguration: Sendable {
     package var discovers = true
     /// Whether strangers on the network may take part: there are no keys yet.
     package var isOpen = false
+    /// How many masters there may be when the network splits; the same on all agents.
+    package var policy = ElectionPolicy.available
     package var logLevel = LogLevel.info
+
+    /// - Returns: false, and changes nothing, if there is no such policy.
+    package mutating func choosePolicy(named name: String) -> Bool {
+        guard let policy = ElectionPolicy(rawValue: name) else { return false }
+        self.policy = policy
+        return true
+    }
 
     package init(
         name: String,

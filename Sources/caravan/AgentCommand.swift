@@ -78,6 +78,17 @@ struct AgentCommand: AsyncParsableCommand {
     @Flag(help: "Run without a cluster key: whoever reaches this agent can join and use it.")
     var open = false
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            What happens when the network splits: with 'available' every side has a master and \
+            serves; with 'quorum' at most one side has. The same on all agents.
+            """,
+            valueName: "available|quorum"
+        )
+    )
+    var policy = "available"
+
     @Option(help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel = "info"
 
@@ -131,6 +142,9 @@ struct AgentCommand: AsyncParsableCommand {
         configuration.engineFolder = engine.map(Folders.absolute)
         configuration.discovers = discovery
         configuration.isOpen = open
+        guard configuration.choosePolicy(named: policy) else {
+            throw ValidationError("--policy takes available or quorum, not '\(policy)'")
+        }
         configuration.logLevel = level
         configuration.seeds = try seed.map { text in
             guard

@@ -27,7 +27,8 @@ struct Caravan: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             AgentCommand.self, DemoCommand.self, StatusCommand.self, LaunchCommand.self,
-            StopCommand.self, LogsCommand.self, EngineCommand.self, ModelCommand.self,
+            StopCommand.self, TransferCommand.self, LeaveCommand.self, FoundCommand.self,
+            LogsCommand.self, EngineCommand.self, ModelCommand.self,
             SimulateCommand.self,
         ]
     )

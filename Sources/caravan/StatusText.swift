@@ -21,6 +21,11 @@ enum StatusText {
         } else {
             lines.append("Master  none yet: an election takes a few seconds")
         }
+        if let voters = status.voters {
+            lines.append("Voters  " + voters.map { names[$0] ?? $0 }.joined(separator: ", "))
+        } else if status.policy == "quorum" {
+            lines.append("Voters  none: run `caravan found` on one device, once")
+        }
         lines += model(status.model)
         lines.append("")
         var rows = [["NAME", "ADDRESS", "STATE", "ROLE", "MEMORY FREE/TOTAL", "LLAMA.CPP"]]
@@ -33,6 +38,9 @@ enum StatusText {
             ])
         }
         lines += columns(rows)
+        if status.drained == true {
+            lines.append("! This device takes no work: undo it with `caravan leave --undo`")
+        }
         for warning in status.warnings { lines.append("! \(warning)") }
         return lines.joined(separator: "\n")
     }
