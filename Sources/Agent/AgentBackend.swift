@@ -1,8 +1,9 @@
-import SWIM
 import Gateway
 import LayerPlacement
+import LeaderElection
 import Primitives
 import Runtime
+import SWIM
 import Sockets
 import Wire
 

@@ -4,6 +4,7 @@ import EventLoop
 import FoundationEssentials
 import Gateway
 import LayerPlacement
+import LeaderElection
 import LlamaEngine
 import Primitives
 import Processes

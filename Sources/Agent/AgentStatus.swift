@@ -1,5 +1,6 @@
 import Gateway
 import LayerPlacement
+import LeaderElection
 import Primitives
 import Runtime
 import SWIM

@@ -192,10 +192,7 @@ package struct ElectionMachine: Sendable {
         _ effects: inout [ElectionEffect]
     ) {
         seen = standings
-        let before = presentSince
-        presentSince = standings.map { standing in
-            (standing.node, before.first { $0.node == standing.node }?.at ?? now)
-        }
+        if configuration.policy == .quorum { notePresence(at: now) }
         foreigners.removeAll { foreigner in
             !standings.contains { $0.node == foreigner.node }
         }
@@ -205,7 +202,8 @@ package struct ElectionMachine: Sendable {
     /// Takes everybody for a member who is there and runs the same policy.
     mutating func countMembers(at now: Instant, _ effects: inout [ElectionEffect]) {
         let known = members.map(\.node)
-        members = seen.filter { !hasOtherPolicy($0.node) }
+        // Usually it is the same list, which is long in large clusters.
+        members = foreigners.isEmpty ? seen : seen.filter { !hasOtherPolicy($0.node) }
         // Fewer members may need fewer votes, and fewer answers.
         switch role {
         case .follower: break
@@ -220,6 +218,16 @@ package struct ElectionMachine: Sendable {
             }
             role = .master(reign)
             renewLease(at: now, &effects)
+        }
+    }
+
+    private mutating func notePresence(at now: Instant) {
+        let before = presentSince
+        var next = before.startIndex
+        presentSince = seen.map { standing in
+            while next < before.endIndex, before[next].node < standing.node { next += 1 }
+            let isKnown = next < before.endIndex && before[next].node == standing.node
+            return (standing.node, isKnown ? before[next].at : now)
         }
     }
 

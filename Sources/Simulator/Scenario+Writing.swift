@@ -1,4 +1,5 @@
 import LayerPlacement
+import LeaderElection
 import Primitives
 
 extension Scenario {

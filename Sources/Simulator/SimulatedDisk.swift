@@ -1,3 +1,4 @@
+import LeaderElection
 import Primitives
 import Runtime
 

@@ -1,6 +1,7 @@
 import EventLoop
 import GGUF
 import LayerPlacement
+import LeaderElection
 import Primitives
 import Runtime
 

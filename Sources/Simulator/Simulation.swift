@@ -1,4 +1,5 @@
 import CSimulation
+import LeaderElection
 import Primitives
 import Runtime
 
