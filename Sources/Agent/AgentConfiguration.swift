@@ -1,4 +1,3 @@
-package import LeaderElection
 package import Primitives
 
 /// Everything that an agent is started with.
@@ -38,7 +37,7 @@ package struct AgentConfiguration: Sendable {
 
     /// - Returns: false, and changes nothing, if there is no such policy.
     package mutating func choosePolicy(named name: String) -> Bool {
-        guard let policy = ElectionPolicy(rawValue: name) else { return false }
+        guard let policy = ElectionPolicy(named: name) else { return false }
         self.policy = policy
         return true
     }

@@ -48,8 +48,7 @@ final class AgentParts: Sendable {
         self.record = record
 
         let engine = await Self.findEngine(configuration, logs)
-        // Without the build's details: it is compared between devices, and gossiped.
-        engineVersion = (engine?.facts.version).map { String($0.prefix { $0 != " " }) }
+        engineVersion = engine?.facts.shortVersion
 
         let address = try Self.externalAddress(configuration)
         endpoint = Endpoint(address: address, port: configuration.agentPort)
@@ -81,7 +80,7 @@ final class AgentParts: Sendable {
         )
         let models = ModelsFolder(configuration.modelsFolder, loop: loop)
         let children = EngineChildren(engine: engine, models: models, loop: loop)
-        facts = FactsKeeper(configuration, engine: engineVersion, models: models)
+        facts = FactsKeeper(configuration, engine: engine?.facts, models: models, loop: loop)
         var coreConfiguration = CoreConfiguration(
             node: node,
             cluster: configuration.cluster,
@@ -99,7 +98,7 @@ final class AgentParts: Sendable {
                     port: configuration.llamaPort
                 )
             ),
-            facts: facts.measure()
+            facts: facts.begin()
         )
         coreConfiguration.election.policy = configuration.policy
         let world = World(
@@ -154,7 +153,7 @@ final class AgentParts: Sendable {
             }
             core.start(seeds: configuration.seeds, remembered: record.peers)
             try discovery?.assumeIsolated { try $0.start() }
-            facts.follow(on: loop) { [core] facts in core.factsChanged(facts) }
+            facts.follow { [core] facts in core.factsChanged(facts) }
         }
     }
 

@@ -25,7 +25,7 @@ extension CoreSnapshot {
             refused: refused,
             warnings: warnings
         )
-        status.policy = policy.rawValue
+        status.policy = policy.name
         status.voters = voters?.voters.map(\.description)
         if isDrained { status.drained = true }
         return status
@@ -49,7 +49,9 @@ extension CoreSnapshot {
                 available: member.facts.memoryAvailable.bytes
             ),
             httpPort: member.facts.httpPort,
-            engine: member.facts.engine
+            engine: member.facts.engine,
+            device: ClusterStatus.Device(member.facts),
+            unreachable: ClusterStatus.Unreachable.list(member.facts.gaps, in: view)
         )
     }
 

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Primitives
 
 /// The memory of this device, as the system tells it.
@@ -7,10 +6,10 @@ struct DeviceMemory: Equatable, Sendable {
     /// What a new program could use without others being pushed out.
     var available: ByteCount
 
-    /// Reads /proc/meminfo (Linux, Android); nil where there is none.
-    static func measure() -> DeviceMemory? {
-        guard let data = FileManager.default.contents(atPath: "/proc/meminfo") else { return nil }
-        return DeviceMemory(meminfo: String(decoding: data, as: UTF8.self))
+    /// Reads /proc/meminfo; nil where there is none.
+    init?(_ files: some SystemFiles) {
+        guard let text = files.text("/proc/meminfo") else { return nil }
+        self.init(meminfo: text)
     }
 
     init?(meminfo text: String) {

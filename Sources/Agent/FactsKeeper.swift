@@ -1,60 +1,83 @@
-import Gateway
 import EventLoop
+import Gateway
 import LayerPlacement
+import LlamaEngine
 import Primitives
 import Synchronization
 
 /// What this device says of itself, measured now and then.
 final class FactsKeeper: Sendable {
     private let configuration: AgentConfiguration
-    private let engine: String?
+    private let engine: EngineFacts?
     private let models: ModelsFolder
-    private let last = Mutex<DeviceFacts?>(nil)
+    private let files: any SystemFiles
+    private let loop: any AgentLoop
+    private let began: Instant
+    private let damper = Mutex(FactsDamper())
 
     private static let interval: Duration = .seconds(10)
-    /// Available memory is told again when it has changed by this part of the total: gossip is
-    /// not a gauge.
-    private static let memoryStep = 20.0
 
-    init(_ configuration: AgentConfiguration, engine: String?, models: ModelsFolder) {
+    init(
+        _ configuration: AgentConfiguration,
+        engine: EngineFacts?,
+        models: ModelsFolder,
+        loop: any AgentLoop,
+        files: any SystemFiles = OwnSystemFiles()
+    ) {
         self.configuration = configuration
         self.engine = engine
         self.models = models
+        self.loop = loop
+        self.files = files
+        began = loop.now
     }
 
-    /// Measures now: reads two small files and a folder.
-    func measure() -> DeviceFacts {
-        let measured = DeviceMemory.measure()
-        let total = measured?.total ?? configuration.memory ?? .zero
-        var available = configuration.memory ?? measured?.available ?? .zero
-        if configuration.memory == nil, let told = last.withLock({ $0 })?.memoryAvailable,
-            abs(Double(told.bytes) - Double(available.bytes)) < Double(total.bytes)
-                / Self.memoryStep
-        {
-            available = told
-        }
-        let facts = DeviceFacts(
-            name: configuration.name,
-            memoryTotal: configuration.memory.map { max($0, total) } ?? total,
-            memoryAvailable: available,
-            httpPort: configuration.httpPort,
-            rpcPort: configuration.rpcPort,
-            engine: engine ?? "",
-            models: models.list().map { DeviceFacts.fingerprint(ofModel: $0.name) }
-        )
-        last.withLock { $0 = facts }
+    /// What is told first.
+    func begin() -> DeviceFacts {
+        let facts = measure(at: began)
+        damper.withLock { _ = $0.measured(facts, at: began) }
         return facts
     }
 
+    /// Reads small files and a folder.
+    private func measure(at now: Instant) -> DeviceFacts {
+        func read(_ files: some SystemFiles) -> DeviceFacts {
+            let measured = DeviceMemory(files)
+            let total = measured?.total ?? configuration.memory ?? .zero
+            let heat = DeviceHeat(files)
+            return DeviceFacts(
+                name: configuration.name,
+                memoryTotal: configuration.memory.map { max($0, total) } ?? total,
+                memoryAvailable: configuration.memory ?? measured?.available ?? .zero,
+                httpPort: configuration.httpPort,
+                rpcPort: configuration.rpcPort,
+                engine: engine?.shortVersion ?? "",
+                models: models.list().map { DeviceFacts.fingerprint(ofModel: $0.name) },
+                condition: DeviceCondition(
+                    threadCount: UInt16(clamping: DeviceProcessors(files).threadCount),
+                    power: DevicePower.read(files),
+                    temperature: heat.temperature,
+                    isThrottled: heat.isThrottled,
+                    uptime: UptimeStep(of: now - began),
+                    accelerators: engine?.accelerators.joined(separator: ", ") ?? "",
+                    rpcVersion: engine?.toldRPCVersion
+                ),
+                policy: configuration.policy
+            )
+        }
+        return read(files)
+    }
+
     /// Measures again and again, and tells what has changed.
-    func follow(on loop: any AgentLoop, onChange: @escaping @Sendable (DeviceFacts) -> Void) {
+    func follow(onChange: @escaping @Sendable (DeviceFacts) -> Void) {
         loop.schedule(after: Self.interval) { [self] in
-            let before = last.withLock { $0 }
+            let now = loop.now
             models.onQueue { [self] in
-                let now = measure()
+                let measured = measure(at: now)
+                let told = damper.withLock { $0.measured(measured, at: now) }
                 loop.execute { [self] in
-                    if now != before { onChange(now) }
-                    follow(on: loop, onChange: onChange)
+                    if let told { onChange(told) }
+                    follow(onChange: onChange)
                 }
             }
         }

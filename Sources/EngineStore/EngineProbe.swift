@@ -12,20 +12,23 @@ package struct EngineProbe: Sendable {
         self.guardBinary = guardBinary
     }
 
-    /// Runs `--version` and `--help`, and starts the RPC server with an address that it refuses,
-    /// right after it has printed its version; takes about 0.1 s and no port.
+    /// Runs `--version`, `--help` and `--list-devices`, and starts the RPC server with an address
+    /// that it refuses, right after it has printed its version; takes about 0.1 s and no port.
     package func facts(of programs: EnginePrograms) async throws -> EngineFacts {
         async let version = text(of: programs.server, ["--version"])
         async let help = text(of: programs.server, ["--help"])
         async let rpcHelp = text(of: programs.rpcServer, ["--help"])
         async let banner = text(of: programs.rpcServer, RPCServerCommand.bannerArguments)
+        async let devices = text(of: programs.server, ["--list-devices"])
         let versionText = try await version
         guard
             let facts = EngineFacts(
                 versionText: versionText,
                 serverHelp: try await help,
                 rpcServerHelp: try await rpcHelp,
-                rpcServerBanner: try await banner
+                rpcServerBanner: try await banner,
+                // Old versions do not know the option, and an engine can do without the names.
+                deviceList: (try? await devices) ?? ""
             )
         else {
             let said = versionText.split(separator: "\n").last ?? "nothing"

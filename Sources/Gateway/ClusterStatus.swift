@@ -52,6 +52,10 @@ package struct ClusterStatus: Codable, Sendable, Equatable {
         package var httpPort: UInt16
         /// llama.cpp's version on the member, empty if it has none.
         package var engine: String
+        /// What the member is made of and how it is doing; nil if it does not tell.
+        package var device: Device?
+        /// Other members that it cannot reach in every way; nil if it reaches all.
+        package var unreachable: [Unreachable]?
 
         package init(
             id: String,
@@ -62,7 +66,9 @@ package struct ClusterStatus: Codable, Sendable, Equatable {
             role: String,
             memory: Memory,
             httpPort: UInt16,
-            engine: String
+            engine: String,
+            device: Device? = nil,
+            unreachable: [Unreachable]? = nil
         ) {
             self.id = id
             self.name = name
@@ -73,6 +79,8 @@ package struct ClusterStatus: Codable, Sendable, Equatable {
             self.memory = memory
             self.httpPort = httpPort
             self.engine = engine
+            self.device = device
+            self.unreachable = unreachable
         }
     }
 

@@ -119,7 +119,7 @@ extension ElectionMachine {
             return (
                 node == own ? 0 : node == transfer?.target ? 1 : 2,
                 standing?.isOnMains == true ? 0 : 1, current.contains(node) ? 0 : 1,
-                -Int(standing?.uptimeClass ?? 0)
+                -Int(standing?.uptime.rawValue ?? 0)
             )
         }
         return nodes.sorted { first, second in

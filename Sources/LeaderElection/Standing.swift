@@ -15,7 +15,7 @@ package struct Standing: Comparable, Hashable, Sendable {
     package var holdsWantedModel: Bool
     package var isOnMains: Bool
     /// For how long it has been up, roughly: views of it differ by seconds, and must agree.
-    package var uptimeClass: UInt8
+    package var uptime: UptimeStep
     package var node: NodeID
 
     package init(
@@ -25,14 +25,14 @@ package struct Standing: Comparable, Hashable, Sendable {
         takesWork: Bool = true,
         reachesEveryWorker: Bool = true,
         isOnMains: Bool = true,
-        uptimeClass: UInt8 = 0
+        uptime: UptimeStep = UptimeStep(0)
     ) {
         self.takesWork = takesWork
         self.hasEngine = hasEngine
         self.reachesEveryWorker = reachesEveryWorker
         self.holdsWantedModel = holdsWantedModel
         self.isOnMains = isOnMains
-        self.uptimeClass = uptimeClass
+        self.uptime = uptime
         self.node = node
     }
 
@@ -45,17 +45,6 @@ package struct Standing: Comparable, Hashable, Sendable {
     /// are named.
     private var rank: UInt32 {
         let flags = [takesWork, hasEngine, reachesEveryWorker, holdsWantedModel, isOnMains]
-        return flags.reduce(0 as UInt32) { $0 << 1 | ($1 ? 1 : 0) } << 8 | UInt32(uptimeClass)
-    }
-
-    /// 0 below a minute, then one more for each time that the uptime is four times as long.
-    package static func uptimeClass(of uptime: Duration) -> UInt8 {
-        var minutes = uptime.wholeMilliseconds / 60_000
-        var result: UInt8 = 0
-        while minutes > 0, result < 12 {
-            minutes /= 4
-            result += 1
-        }
-        return result
+        return flags.reduce(0 as UInt32) { $0 << 1 | ($1 ? 1 : 0) } << 8 | UInt32(uptime.rawValue)
     }
 }

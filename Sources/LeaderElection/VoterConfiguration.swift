@@ -1,13 +1,5 @@
 package import Primitives
 
-/// How many masters there may be when a network splits.
-package enum ElectionPolicy: String, Sendable, CaseIterable {
-    /// Every mutually reachable side keeps serving with its own members.
-    case available
-    /// At most one master anywhere: a side without a majority of the voters has none.
-    case quorum
-}
-
 /// Which state of a cluster's voters is meant; within a cluster, the higher (term, version) is the
 /// newer one.
 package struct ConfigurationID: Hashable, Sendable {

@@ -1,4 +1,5 @@
 package import LlamaRPC
+package import Primitives
 
 /// What an installed llama.cpp says of itself: its version, and which options it knows.
 ///
@@ -37,17 +38,29 @@ package struct EngineFacts: Hashable, Sendable {
     package var features: Features
     /// Nil when the RPC server did not tell.
     package var rpcVersion: RPCVersion?
+    /// What it can use beside the processors: `CUDA0 NVIDIA GeForce RTX 3060`.
+    package var accelerators: [String]
 
     package init(
         version: String,
         buildNumber: Int?,
         features: Features,
-        rpcVersion: RPCVersion?
+        rpcVersion: RPCVersion?,
+        accelerators: [String] = []
     ) {
         self.version = version
         self.buildNumber = buildNumber
         self.features = features
         self.rpcVersion = rpcVersion
+        self.accelerators = accelerators
+    }
+
+    /// Without the build's details: it is compared between devices, and gossiped.
+    package var shortVersion: String { String(version.prefix { $0 != " " }) }
+
+    /// The RPC version as devices tell it to each other.
+    package var toldRPCVersion: ThreePartVersion? {
+        rpcVersion.map { ThreePartVersion($0.major, $0.minor, $0.patch) }
     }
 
     /// Reads what the binaries printed; nil when `versionText` is not llama.cpp's.
@@ -57,11 +70,13 @@ package struct EngineFacts: Hashable, Sendable {
     ///   - serverHelp: The output of `llama-server --help`.
     ///   - rpcServerHelp: Both streams of the RPC server's `--help`.
     ///   - rpcServerBanner: What the RPC server prints when it starts.
+    ///   - deviceList: Both streams of `llama-server --list-devices`.
     package init?(
         versionText: String,
         serverHelp: String,
         rpcServerHelp: String,
-        rpcServerBanner: String
+        rpcServerBanner: String,
+        deviceList: String = ""
     ) {
         let prefix = "version: "
         guard let line = versionText.split(separator: "\n").first(where: { $0.hasPrefix(prefix) })
@@ -76,6 +91,24 @@ package struct EngineFacts: Hashable, Sendable {
                 }
                 return version
             }.first
+        accelerators = Self.accelerators(in: deviceList)
+    }
+
+    /// The lines `  CUDA0: NVIDIA GeForce RTX 3060 (11909 MiB, 11500 MiB free)` below
+    /// `Available devices:`, without their memory.
+    private static func accelerators(in list: String) -> [String] {
+        let lines = list.split(separator: "\n").drop { !$0.hasPrefix("Available devices:") }
+        return lines.dropFirst().prefix { $0.hasPrefix("  ") }.compactMap { line in
+            guard let colon = line.firstIndex(of: ":") else { return nil }
+            let device = line[..<colon].drop(while: \.isWhitespace)
+            var name = line[line.index(after: colon)...].drop(while: \.isWhitespace)
+            // The last bracket: names have brackets, too.
+            if name.hasSuffix("free)"), let bracket = name.lastIndex(of: "(") {
+                name = name[..<bracket]
+            }
+            while name.last?.isWhitespace == true { name.removeLast() }
+            return name.isEmpty ? nil : "\(device) \(name)"
+        }
     }
 
     /// The number after `build`, or the first word of older versions.

@@ -20,6 +20,11 @@ package struct DeviceFacts: Hashable, Sendable {
     package private(set) var engine: String
     /// Fingerprints of the model files it holds (`fingerprint(ofModel:)`).
     package private(set) var models: [UInt64]
+    package var condition: DeviceCondition
+    /// How its cluster elects; nil if it does not tell.
+    package var policy: ElectionPolicy?
+    /// Whom it cannot reach in every way, sorted by tag.
+    package private(set) var gaps: [ReachGap]
 
     package init(
         name: String,
@@ -28,7 +33,10 @@ package struct DeviceFacts: Hashable, Sendable {
         httpPort: UInt16 = 0,
         rpcPort: UInt16 = 0,
         engine: String = "",
-        models: [UInt64] = []
+        models: [UInt64] = [],
+        condition: DeviceCondition = DeviceCondition(),
+        policy: ElectionPolicy? = nil,
+        gaps: [ReachGap] = []
     ) {
         self.name = name.cut(toByteCount: Self.nameByteLimit)
         self.memoryTotal = memoryTotal
@@ -37,6 +45,16 @@ package struct DeviceFacts: Hashable, Sendable {
         self.rpcPort = rpcPort
         self.engine = engine.cut(toByteCount: Self.engineByteLimit)
         self.models = Array(models.prefix(Self.modelLimit))
+        self.condition = condition
+        self.policy = policy
+        self.gaps = Array(gaps.prefix(ReachGap.limit))
+    }
+
+    /// The same device, which reaches others in another way.
+    package func with(gaps: [ReachGap]) -> DeviceFacts {
+        var facts = self
+        facts.gaps = Array(gaps.prefix(ReachGap.limit))
+        return facts
     }
 
     /// FNV-1a-64 of a model file's name: enough to say "I hold it", far smaller than the name.

@@ -91,16 +91,40 @@ package actor Election {
     }
 
     private func tellStandings() {
-        handle(.members(view.filter(\.state.isPresent).map(standing)))
+        let present = view.filter(\.state.isPresent)
+        // On a network without gaps nobody's reach need be looked at.
+        let gapped = present.filter { !$0.facts.gaps.isEmpty }
+        handle(.members(present.map { standing(of: $0, among: present, gapped: gapped) }))
     }
 
-    private func standing(of member: Member) -> Standing {
+    private func standing(
+        of member: Member,
+        among present: [Member],
+        gapped: [Member]
+    ) -> Standing {
         Standing(
             holdsWantedModel: wantedFingerprint.map(member.facts.models.contains) ?? true,
             hasEngine: !member.facts.engine.isEmpty,
             node: member.id,
-            takesWork: member.facts.memoryAvailable > .zero
+            takesWork: member.facts.memoryAvailable > .zero,
+            reachesEveryWorker: gapped.isEmpty || Self.reaches(member, allOf: present),
+            isOnMains: member.facts.condition.power.isLasting,
+            uptime: member.facts.condition.uptime
         )
+    }
+
+    /// Whether datagrams reach every possible worker, and streams do, whichever side dials.
+    private static func reaches(_ member: Member, allOf present: [Member]) -> Bool {
+        present.allSatisfy { other in
+            guard other.id != member.id, !other.facts.engine.isEmpty else { return true }
+            let there = gap(from: member, to: other)
+            if there.contains(.datagrams) { return false }
+            return !there.contains(.streams) || !gap(from: other, to: member).contains(.streams)
+        }
+    }
+
+    private static func gap(from member: Member, to other: Member) -> ReachGap.Failures {
+        member.facts.gaps.first { $0.tag == other.id.tag }?.failures ?? []
     }
 
     private func perform(_ effects: [ElectionEffect]) {

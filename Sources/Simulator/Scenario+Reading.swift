@@ -1,5 +1,4 @@
 import LayerPlacement
-import LeaderElection
 import Primitives
 
 extension Scenario {
@@ -36,7 +35,7 @@ extension Scenario {
             } ?? []
         swarm = try fields.take("swarm", Swarm.init)
         policy =
-            try fields.take("policy", ScenarioValue.choice(ElectionPolicy.self)) ?? .available
+            try fields.take("policy", Self.policy) ?? .available
         expectations =
             try fields.take("expect") { value, path throws(ScenarioError) in
                 try ScenarioValue.list(
@@ -70,6 +69,16 @@ extension Scenario {
                 keyPath: "duration"
             )
         }
+    }
+
+    private static func policy(
+        _ value: JSONValue,
+        _ path: String
+    ) throws(ScenarioError) -> ElectionPolicy {
+        guard case .text(let name) = value.content, let policy = ElectionPolicy(named: name) else {
+            throw ScenarioValue.mismatch("one of \"available\", \"quorum\"", value, path)
+        }
+        return policy
     }
 
     /// When the last thing happens that is not permanent.

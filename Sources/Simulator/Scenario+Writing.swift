@@ -1,5 +1,4 @@
 import LayerPlacement
-import LeaderElection
 import Primitives
 
 extension Scenario {
@@ -20,7 +19,7 @@ extension Scenario {
             ScenarioText.member("duration", ScenarioText.quoted(duration)),
             ScenarioText.member("startWithin", ScenarioText.quoted(startWithin)),
             ScenarioText.member("seeds", nodes(seeds)),
-            ScenarioText.member("policy", ScenarioText.quoted(policy.rawValue)),
+            ScenarioText.member("policy", ScenarioText.quoted(policy.name)),
             ScenarioText.member("network", ScenarioText.object(network.asChange.members)),
         ]
         if let model { members.append(ScenarioText.member("model", text(of: model))) }

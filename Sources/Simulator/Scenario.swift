@@ -1,6 +1,5 @@
 package import LayerPlacement
-package import LeaderElection
-import Primitives
+package import Primitives
 
 /// A simulated run, whole: how many nodes, what network, what goes wrong when, and what must hold.
 ///

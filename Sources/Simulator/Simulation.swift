@@ -1,5 +1,4 @@
 import CSimulation
-import LeaderElection
 import Primitives
 import Runtime
 

@@ -21,7 +21,20 @@ struct SimulateRunCommand: AsyncParsableCommand {
     @Option(help: "Draw the run into this file: one HTML page that needs no network.")
     var diagram: String?
 
+    #if Mutants
+    @Option(help: "Plant this fault in the product; `simulate mutants` lists them.")
+    var mutant: String?
+    #endif
+
     func run() async throws {
+        #if Mutants
+        if let mutant {
+            guard let known = Mutant(rawValue: mutant) else {
+                throw ScenarioFile.refused("there is no mutant \(mutant)")
+            }
+            Mutant.plant(known)
+        }
+        #endif
         let file = try ScenarioFile.read(file)
         let seed = seed ?? file.scenario.seed
         if let description = file.scenario.description, trace != "-" {

@@ -38,6 +38,7 @@ enum StatusText {
             ])
         }
         lines += columns(rows)
+        lines += DeviceText.table(status.members)
         if status.drained == true {
             lines.append("! This device takes no work: undo it with `caravan leave --undo`")
         }

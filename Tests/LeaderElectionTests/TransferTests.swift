@@ -155,7 +155,7 @@ struct TransferTests {
                 holdsWantedModel: true,
                 hasEngine: true,
                 node: NodeID(1),
-                uptimeClass: 5
+                uptime: UptimeStep(5)
             )
             change(&standing)
             return standing
@@ -163,12 +163,9 @@ struct TransferTests {
         let ordered = [
             standing { $0.takesWork = false }, standing { $0.hasEngine = false },
             standing { $0.reachesEveryWorker = false }, standing { $0.holdsWantedModel = false },
-            standing { $0.isOnMains = false }, standing { $0.uptimeClass = 4 },
+            standing { $0.isOnMains = false }, standing { $0.uptime = UptimeStep(4) },
             standing { _ in }, standing { $0.node = NodeID(2) },
         ]
         #expect(ordered.sorted() == ordered)
-        #expect(Standing.uptimeClass(of: .seconds(59)) == 0)
-        #expect(Standing.uptimeClass(of: .seconds(60)) == 1)
-        #expect(Standing.uptimeClass(of: .seconds(86_400)) == 6)
     }
 }

@@ -46,6 +46,47 @@ enum HelpText {
 }
 
 @Suite struct EngineFactsTests {
+    @Test(arguments: [
+        ("", []), ("Available devices:\n", []), ("Available devices:\n  (none)\n", []),
+        ("error: invalid argument: --list-devices\n  CUDA0: x", []),
+        (
+            """
+            load_backend: loaded CUDA backend from /x.so
+            Available devices:
+              CUDA0: NVIDIA GeForce RTX 3060 (11909 MiB, 11500 MiB free)
+              Vulkan0: Intel(R) Arc(tm) (MTL) (7900 MiB, 7000 MiB free)
+              RPC0: 192.0.2.1:50052
+            done: 1
+            """,
+            [
+                "CUDA0 NVIDIA GeForce RTX 3060", "Vulkan0 Intel(R) Arc(tm) (MTL)",
+                "RPC0 192.0.2.1:50052",
+            ]
+        ),
+    ])
+    func `accelerators are listed by name`(list: String, expected: [String]) throws {
+        let facts = try #require(
+            EngineFacts(
+                versionText: "version: 1",
+                serverHelp: "",
+                rpcServerHelp: "",
+                rpcServerBanner: "",
+                deviceList: list
+            )
+        )
+        #expect(facts.accelerators == expected)
+    }
+
+    @Test func `the short version is without the details of the build`() throws {
+        let facts = EngineFacts(
+            version: "0.7.0 (build 11669, commit Debian)",
+            buildNumber: 11669,
+            features: [],
+            rpcVersion: nil
+        )
+        #expect(facts.shortVersion == "0.7.0")
+    }
+
     @Test func `a new engine is understood`() throws {
         let facts = try #require(
             EngineFacts(

@@ -36,7 +36,7 @@ struct DeterminismTests {
     func `two processes agree, whatever their hash seeds`(name: String) throws {
         let path = simulationsFolder.appending(path: "\(name).sim.json").path()
         let outputs = try [["SWIFT_DETERMINISTIC_HASHING": "1"], [:], [:]].map {
-            try runCaravan(["simulate", "run", path, "--seed", "3"], environment: $0)
+            try caravan(["simulate", "run", path, "--seed", "3"], environment: $0).output
         }
         #expect(outputs[0].contains("hash"))
         #expect(Set(outputs).count == 1)
@@ -50,28 +50,5 @@ struct DeterminismTests {
             hasLeaked = true
         }.run()
         #expect(result.violation?.invariant == "escapedJob")
-    }
-
-    private func runCaravan(
-        _ arguments: [String],
-        environment: [String: String]
-    ) throws -> String {
-        let bundle = try #require(
-            CommandLine.arguments.first {
-                $0.hasSuffix(".xctest") || $0.contains(".xctest/")
-            }
-        )
-        let folder = try #require(bundle.firstRange(of: ".xctest")).lowerBound
-        let process = Process()
-        process.executableURL = URL(filePath: String(bundle[..<folder]))
-            .deletingLastPathComponent().appending(path: "caravan")
-        process.arguments = arguments
-        process.environment = environment
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return String(decoding: data, as: UTF8.self)
     }
 }

@@ -53,6 +53,11 @@ struct Fields: Sendable {
         return text
     }
 
+    /// Whether the field is there at all.
+    func has(_ name: String) -> Bool {
+        values[name] != nil
+    }
+
     func flag(_ name: String) throws -> Bool {
         guard case .flag(let flag) = try value(name) else { throw BadVector(reason: name) }
         return flag
@@ -211,8 +216,60 @@ extension DeviceFacts {
             httpPort: try fields.integer("httpPort"),
             rpcPort: try fields.integer("rpcPort"),
             engine: try fields.text("engine"),
-            models: try fields.tags("models")
+            models: try fields.tags("models"),
+            condition: try DeviceCondition(fields),
+            policy: try fields.has("policy") ? named(fields.text("policy")) : nil,
+            gaps: try fields.has("gaps") ? fields.objects("gaps").map(ReachGap.init) : []
         )
+    }
+}
+
+extension DeviceCondition {
+    fileprivate init(_ fields: Fields) throws {
+        self.init(
+            threadCount: try fields.has("threads") ? fields.integer("threads") : 0,
+            power: try PowerSource(fields),
+            temperature: try fields.has("temperature") ? fields.integer("temperature") : nil,
+            isThrottled: try fields.has("throttled") ? fields.flag("throttled") : false,
+            uptime: UptimeStep(try fields.has("uptime") ? fields.integer("uptime") : 0),
+            accelerators: try fields.has("accelerators") ? fields.text("accelerators") : "",
+            rpcVersion: try fields.has("rpcVersion")
+                ? ThreePartVersion(fields.text("rpcVersion")) : nil
+        )
+    }
+}
+
+extension ThreePartVersion {
+    fileprivate init(_ text: String) throws {
+        let parts = text.split(separator: ".").compactMap { UInt8($0) }
+        guard parts.count == 3 else { throw BadVector(reason: "no version: \(text)") }
+        self.init(parts[0], parts[1], parts[2])
+    }
+}
+
+extension PowerSource {
+    fileprivate init(_ fields: Fields) throws {
+        guard fields.has("power") else {
+            self = .unknown
+            return
+        }
+        if (try? fields.text("power")) == "mains" {
+            self = .mains
+            return
+        }
+        let power = try fields.object("power")
+        self =
+            try power.has("battery")
+            ? .battery(power.integer("battery")) : .charging(power.integer("charging"))
+    }
+}
+
+extension ReachGap {
+    fileprivate init(_ fields: Fields) throws {
+        guard let tag = UInt32(try fields.text("tag"), radix: 16) else {
+            throw BadVector(reason: "tag")
+        }
+        self.init(tag: tag, failures: Failures(rawValue: try fields.integer("failures")))
     }
 }
 

@@ -67,7 +67,25 @@ struct RandomMessages {
             httpPort: integer(),
             rpcPort: integer(),
             engine: text(byteLimit: 50),
-            models: (0..<generator.below(20)).map { _ in integer() }
+            models: (0..<generator.below(20)).map { _ in integer() },
+            condition: condition(),
+            policy: [nil, .available, .quorum][generator.below(3)],
+            gaps: (0..<generator.below(30)).map { _ in
+                ReachGap(tag: integer(), failures: ReachGap.Failures(rawValue: integer()))
+            }
+        )
+    }
+
+    private mutating func condition() -> DeviceCondition {
+        let percent = UInt8(generator.below(101))
+        return DeviceCondition(
+            threadCount: integer(),
+            power: [.unknown, .mains, .charging(percent), .battery(percent)][generator.below(4)],
+            temperature: flag() ? integer() : nil,
+            isThrottled: flag(),
+            uptime: UptimeStep(integer()),
+            accelerators: text(byteLimit: 70),
+            rpcVersion: flag() ? ThreePartVersion(integer(), integer(), integer()) : nil
         )
     }
 

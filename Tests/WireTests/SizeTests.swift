@@ -9,6 +9,18 @@ struct SizeTests {
     private static let node = NodeID(.max)
     private static let ballot = Ballot(term: .max, node: node)
     private static let endpoint = Endpoint(address: .v6(IPv6Bits(.max)), port: .max)
+    /// More than may be told of everything.
+    private static let largestFacts = DeviceFacts(
+        name: String(repeating: "n", count: 100),
+        engine: String(repeating: "e", count: 100),
+        models: Array(repeating: .max, count: 40),
+        condition: DeviceCondition(
+            power: .battery(100),
+            accelerators: String(repeating: "a", count: 100)
+        ),
+        policy: .quorum,
+        gaps: Array(repeating: ReachGap(tag: .max, failures: .streams), count: 40)
+    )
 
     @Test(arguments: 0..<20)
     func `gossip has the size that SWIM reckons with`(seed: UInt64) {
@@ -83,11 +95,8 @@ struct SizeTests {
     }
 
     @Test func `a ping and an update at its limits fit in a datagram`() {
-        let facts = DeviceFacts(
-            name: String(repeating: "n", count: 100),
-            engine: String(repeating: "e", count: 100),
-            models: Array(repeating: .max, count: 40)
-        )
+        let facts = Self.largestFacts
+        #expect(facts.wireByteCount == 425)
         let update = GossipMessage.update(
             MemberUpdate(
                 id: Self.node,
@@ -101,18 +110,14 @@ struct SizeTests {
             messages: [.gossip(ping), .gossip(update)]
         )
         let byteCount = Coding.encoded(datagram).count
-        #expect(update.byteCount == 298)
-        #expect(byteCount == 28 + 23 + 298)
+        #expect(update.byteCount == 478)
+        #expect(byteCount == 28 + 23 + 478)
         #expect(byteCount <= Datagram.byteLimit)
     }
 
     @Test func `a sync of as many members as are told fits in a frame`() throws {
         var random = RandomMessages(seed: 1)
-        let facts = DeviceFacts(
-            name: String(repeating: "n", count: 63),
-            engine: String(repeating: "e", count: 31),
-            models: Array(repeating: .max, count: 16)
-        )
+        let facts = Self.largestFacts
         let largest = MemberUpdate(
             id: Self.node,
             incarnation: .max,
@@ -120,7 +125,7 @@ struct SizeTests {
         )
         let many = Array(repeating: largest, count: Frame.updateLimit + 1)
         let bytes = Coding.encoded(.syncReply(many))
-        #expect(bytes.count == 1 + 2 + Frame.updateLimit * 295)
+        #expect(bytes.count == 1 + 2 + Frame.updateLimit * 475)
         #expect(bytes.count <= Frame.byteLimit)
         #expect(try Frame(decoding: bytes.span) == .syncReply(many.dropLast()))
         #expect(random.update().byteCount <= largest.byteCount)

@@ -1,0 +1,90 @@
+import Foundation
+import Testing
+
+/// What a sweep prints and writes, from the command itself.
+struct SweepTests {
+    private let folder: URL
+    /// A promise that no cluster could keep.
+    private let broken = #"""
+        {"name":"broken","nodes":3,"liveness":{"at":"6s","within":"10s"},"duration":"50s",
+         "expect":["stability"],
+         "faults":[{"at":"20s","for":"10s","partition":{"sides":[["n1"],["n2"]]}},
+          {"at":"35s","for":"1s","stall":{"node":"n1"}}]}
+        """#
+
+    init() throws {
+        folder = URL.temporaryDirectory.appending(path: "sweep-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+
+    private func write(_ name: String, _ text: String) throws {
+        try Data(text.utf8).write(to: folder.appending(path: "\(name).sim.json"))
+    }
+
+    @Test func `a clean sweep exits with 0 and says what it has not seen`() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try write("well", #"{"name":"well","nodes":2}"#)
+        let run = try caravan(["simulate", "sweep", folder.path(), "--seeds", "1..3", "--twice"])
+        #expect(run.status == 0, "\(run)")
+        #expect(run.output.contains("well: 3 runs, 0 violations"))
+        #expect(run.output.contains("never: a master's lease ended"))
+        let strict = ["simulate", "sweep", folder.path(), "--seeds", "1", "--require-coverage"]
+        #expect(try caravan(strict).status == 1)
+    }
+
+    @Test func `a failure is one line, an annotation, and a smaller scenario`() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try write("broken", broken)
+        let report = folder.appending(path: "report.xml")
+        let run = try caravan(
+            ["simulate", "sweep", folder.path(), "--seeds", "4", "--junit", report.path()],
+            environment: ["GITHUB_ACTIONS": "true"]
+        )
+        #expect(run.status == 1)
+        let lines = run.errors.split(separator: "\n").filter { $0.contains("violated") }
+        let line = try #require(lines.first)
+        #expect(lines.count == 1)
+        #expect(line.hasPrefix("L1 violated at "))
+        #expect(line.contains("--seed 4 — shrunken: "))
+        #expect(line.contains("commit "))
+        #expect(run.output.contains("::error file="))
+        let xml = try String(contentsOf: report, encoding: .utf8)
+        #expect(xml.contains("<failure type=\"L1\""))
+        // What was kept fails by itself, and is swept from now on.
+        let kept = folder.appending(path: "regressions/broken-L1-4.sim.json")
+        #expect(try caravan(["simulate", "run", kept.path()]).status == 1)
+        let again = try caravan(["simulate", "sweep", folder.path(), "--seeds", "4", "--json"])
+        let json = try JSONSerialization.jsonObject(with: Data(again.output.utf8))
+        let summary = try #require(json as? [String: Any])
+        #expect(summary["runs"] as? Int == 2)
+        #expect(summary["violations"] as? Int == 2)
+    }
+
+    @Test func `two sweeps can be compared by their hashes`() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try write("well", #"{"name":"well","nodes":3,"swarm":{"crash":[0.1,0.2]}}"#)
+        let files = ["1", "2"].map { folder.appending(path: $0) }
+        for (file, jobs) in zip(files, ["1", "2"]) {
+            let arguments = ["--seeds", "1..4", "--jobs", jobs, "--hashes", file.path()]
+            let run = try caravan(["simulate", "sweep", folder.path()] + arguments)
+            #expect(run.status == 0, "\(run)")
+        }
+        let first = try String(contentsOf: files[0], encoding: .utf8)
+        #expect(first.split(separator: "\n").count == 4)
+        #expect(try String(contentsOf: files[1], encoding: .utf8) == first)
+    }
+
+    @Test func `what cannot be swept is refused with 2`() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = folder.path()
+        #expect(try caravan(["simulate", "sweep", path, "--seeds", "1"]).status == 2)
+        try write("well", #"{"name":"well","nodes":2}"#)
+        #expect(try caravan(["simulate", "sweep", path]).status == 2)
+        let both = ["simulate", "sweep", path, "--seeds", "1", "--fresh", "1"]
+        #expect(try caravan(both).status == 2)
+        try write("typo", #"{"name":"typo","nodez":2}"#)
+        let run = try caravan(["simulate", "sweep", path, "--seeds", "1"])
+        #expect(run.status == 2)
+        #expect(run.errors.contains("nodez"))
+    }
+}
