@@ -9,7 +9,7 @@ extension ElectionMachine {
         var saidAt: Instant
     }
 
-    private static let foreignerLimit = 64
+    private static let foreignerLimit = 256
     /// How often it is said again, for people who read logs.
     private static let foreignerInterval: Duration = .seconds(600)
 
@@ -185,7 +185,7 @@ extension ElectionMachine {
         return false
     }
 
-    private mutating func meetForeigner(
+    mutating func meetForeigner(
         _ node: NodeID,
         _ reason: ForeignReason,
         at now: Instant,

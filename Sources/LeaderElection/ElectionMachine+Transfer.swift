@@ -54,8 +54,8 @@ extension ElectionMachine {
         let fit = members.filter { member in
             guard member.node != own, !tried.contains(member.node) else { return false }
             let refusal = unfitness(of: member.node, at: now)
-            // Better a master without the model than none.
-            return refusal == nil || refusal == .lacksModel
+            // Better a master that cannot run the model than none.
+            return refusal == nil || refusal == .lacksModel || refusal == .hasNoEngine
         }
         // A voter can stand at once.
         let voters = fit.filter { record.configuration?.contains($0.node) ?? false }
@@ -105,8 +105,10 @@ extension ElectionMachine {
     private mutating func tendTransfer(at now: Instant, _ effects: inout [ElectionEffect]) {
         guard case .master(let reign) = role, let transfer else { return }
         guard now - transfer.began < configuration.transferLimit else {
-            let isAdmitted = isElectable(transfer.target, reign)
-            giveUpTransfer(isAdmitted ? .silent : .notAdmitted, at: now, &effects)
+            let isWaitedFor =
+                answersNow(transfer.target, reign, at: now)
+                && !isElectable(transfer.target, reign)
+            giveUpTransfer(isWaitedFor ? .notAdmitted : .silent, at: now, &effects)
             return
         }
         effects.append(.setTimer(.transfer, after: Self.offerInterval))
@@ -140,7 +142,6 @@ extension ElectionMachine {
             handOver(to: member, reign, at: now, &effects)
         case .justStarted: giveUpTransfer(.justStarted, at: now, &effects)
         case .takesNoWork: giveUpTransfer(.takesNoWork, at: now, &effects)
-        case .hasNoEngine: giveUpTransfer(.hasNoEngine, at: now, &effects)
         case .obeysOther: giveUpTransfer(.obeysOther, at: now, &effects)
         }
     }
@@ -227,10 +228,8 @@ extension ElectionMachine {
                 .obeysOther
             } else if now < quietUntil {
                 .justStarted
-            } else if hasResigned || isLeaving || standing?.takesWork == false {
-                .takesNoWork
             } else {
-                standing?.hasEngine == false ? .hasNoEngine : .accepts
+                hasResigned || isLeaving || standing?.takesWork == false ? .takesNoWork : .accepts
             }
         // An answer that passed the disk promises that the vote will, too.
         if verdict == .accepts { effects.append(.persist(record)) }

@@ -59,8 +59,11 @@ extension ElectionMachine {
     ) -> [NodeID]? {
         let wanted = wantedVoters(current, reign, at: now)
         var choices: [[NodeID]] = []
-        if current.voters.count < VoterConfiguration.voterLimit {
-            choices += wanted.filter { !current.contains($0) }.map { current.voters + [$0] }
+        let missing = wanted.filter { !current.contains($0) }
+        if current.voters.count < VoterConfiguration.voterLimit, !missing.isEmpty {
+            // Whoever is to become a voter stores the present configuration first, in a moment.
+            choices = missing.filter { holds($0, current, reign) }.map { current.voters + [$0] }
+            guard !choices.isEmpty else { return nil }
         }
         let superfluous = current.voters.filter { !wanted.contains($0) }
         // Whom nobody would miss goes first.
@@ -85,8 +88,7 @@ extension ElectionMachine {
         at now: Instant
     ) -> [NodeID] {
         let outsiders = members.map(\.node).filter { node in
-            !current.contains(node) && holds(node, current, reign)
-                && answersNow(node, reign, at: now)
+            !current.contains(node) && answersNow(node, reign, at: now)
                 && (isSteady(node, at: now) || node == transfer?.target)
         }
         let staying = current.voters.filter { !reign.leaving.contains($0) || $0 == own }

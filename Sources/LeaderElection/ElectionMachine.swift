@@ -196,6 +196,14 @@ package struct ElectionMachine: Sendable {
         foreigners.removeAll { foreigner in
             !standings.contains { $0.node == foreigner.node }
         }
+        for standing in standings {
+            guard let policy = standing.policy else { continue }
+            if policy != configuration.policy {
+                meetForeigner(standing.node, .otherPolicy, at: now, &effects)
+            } else if hasOtherPolicy(standing.node) {
+                foreigners.removeAll { $0.node == standing.node }
+            }
+        }
         countMembers(at: now, &effects)
     }
 

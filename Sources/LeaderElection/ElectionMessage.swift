@@ -108,9 +108,8 @@ package enum ElectionMessage: Equatable, Sendable {
             case justStarted = 1
             /// It is leaving, or takes no work.
             case takesNoWork = 2
-            case hasNoEngine = 3
             /// It does not obey the ballot.
-            case obeysOther = 4
+            case obeysOther = 3
         }
 
         package init(ballot: Ballot, verdict: Verdict) {

@@ -17,6 +17,8 @@ package struct Standing: Comparable, Hashable, Sendable {
     /// For how long it has been up, roughly: views of it differ by seconds, and must agree.
     package var uptime: UptimeStep
     package var node: NodeID
+    /// How it elects, as it says; nil if it does not. No part of its rank.
+    package var policy: ElectionPolicy?
 
     package init(
         holdsWantedModel: Bool,
@@ -25,7 +27,8 @@ package struct Standing: Comparable, Hashable, Sendable {
         takesWork: Bool = true,
         reachesEveryWorker: Bool = true,
         isOnMains: Bool = true,
-        uptime: UptimeStep = UptimeStep(0)
+        uptime: UptimeStep = UptimeStep(0),
+        policy: ElectionPolicy? = nil
     ) {
         self.takesWork = takesWork
         self.hasEngine = hasEngine
@@ -34,6 +37,7 @@ package struct Standing: Comparable, Hashable, Sendable {
         self.isOnMains = isOnMains
         self.uptime = uptime
         self.node = node
+        self.policy = policy
     }
 
     package static func < (left: Self, right: Self) -> Bool {

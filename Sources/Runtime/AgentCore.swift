@@ -108,7 +108,9 @@ package final class AgentCore: Sendable {
         election.assumeIsolated { $0.found() }
     }
 
-    /// Hands mastership over to a member; only the master can. The completion always follows.
+    /// Hands mastership over to a member, which only the master can.
+    ///
+    /// The completion always follows.
     package func transfer(
         to target: NodeID,
         completion: @escaping @Sendable (TransferOutcome) -> Void
@@ -116,8 +118,9 @@ package final class AgentCore: Sendable {
         election.assumeIsolated { $0.transfer(to: target, completion: completion) }
     }
 
-    /// Takes this device's work away, its mastership, and, for good, its vote. Whoever asks for
-    /// good calls `leave` next.
+    /// Takes this device's work away, its mastership, and, for good, its vote.
+    ///
+    /// Whoever asks for good calls `leave` next.
     ///
     /// - Returns: false if that is under way already; the completion does not follow then.
     package func depart(

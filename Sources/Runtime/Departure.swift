@@ -5,6 +5,8 @@ import Primitives
 
 /// How a device went, or began to be drained.
 package struct DepartureReport: Sendable, Equatable {
+    /// False for a device that stays, and takes no work.
+    package var isForGood: Bool
     /// The master planned the model without this device before it went.
     package var isFree: Bool
     /// Another device is master now; true if this one was not.
@@ -12,7 +14,13 @@ package struct DepartureReport: Sendable, Equatable {
     /// No majority counts on its vote any more; always true under the policy `available`.
     package var isReleased: Bool
 
-    package init(isFree: Bool = true, hasHandedOver: Bool = true, isReleased: Bool = true) {
+    package init(
+        isForGood: Bool,
+        isFree: Bool = true,
+        hasHandedOver: Bool = true,
+        isReleased: Bool = true
+    ) {
+        self.isForGood = isForGood
         self.isFree = isFree
         self.hasHandedOver = hasHandedOver
         self.isReleased = isReleased
@@ -25,7 +33,11 @@ package struct DepartureReport: Sendable, Equatable {
             notes.append("the model still ran on it: it is placed anew on what remains")
         }
         if !hasHandedOver {
-            notes.append("nobody took mastership over: an election follows by itself")
+            notes.append(
+                isForGood
+                    ? "nobody took mastership over: an election follows by itself"
+                    : "it is still the master, because no other device could be"
+            )
         }
         if !isReleased {
             notes.append(
@@ -49,11 +61,12 @@ actor Departure {
     private let election: Election
     private let placement: Placement
     private var running: Running?
+    private var isLooking = false
 
     private struct Running {
         let isForGood: Bool
         let deadline: Instant
-        var report = DepartureReport()
+        var report: DepartureReport
         /// Mastership is being handed over.
         var isHandingOver = false
         var isVoteAsked = false
@@ -73,15 +86,23 @@ actor Departure {
     }
 
     /// - Parameter isForGood: false for a device that goes on without work.
-    /// - Returns: false if one is under way already; the completion does not follow then.
+    /// - Returns: false if that is under way already; the completion does not follow then.
     func begin(
         isForGood: Bool,
         completion: @escaping @Sendable (DepartureReport) -> Void
     ) -> Bool {
-        guard running == nil else { return false }
+        var isHandingOver = false
+        if let running {
+            // Who is being drained may still decide to leave.
+            guard isForGood, !running.isForGood else { return false }
+            isHandingOver = running.isHandingOver
+            running.completion(running.report)
+        }
         running = Running(
             isForGood: isForGood,
             deadline: world.loop.now + Self.limit,
+            report: DepartureReport(isForGood: isForGood),
+            isHandingOver: isHandingOver,
             completion: completion
         )
         world.observer.log(
@@ -94,8 +115,8 @@ actor Departure {
             )
         )
         membership.assumeIsolated { $0.drain(true) }
-        giveUpMastership()
-        look()
+        if !isHandingOver { giveUpMastership() }
+        if !isLooking { look() }
         return true
     }
 
@@ -117,6 +138,7 @@ actor Departure {
 
     /// Looks how far things are, until they are done or the time is up.
     private func look() {
+        isLooking = false
         guard let running else { return }
         let isLate = world.loop.now >= running.deadline
         let isFree = placement.assumeIsolated { $0.isFree }
@@ -143,6 +165,7 @@ actor Departure {
     }
 
     private func lookAgain() {
+        isLooking = true
         world.loop.schedule(after: Self.lookInterval) { [self] in
             assumeIsolated { $0.look() }
         }
@@ -158,7 +181,8 @@ actor Departure {
         if running?.isForGood == true, running?.isVoteAnswered != true { report.isReleased = false }
         running = nil
         for note in report.notes {
-            world.observer.log(LogRecord("agent.departure", .warning, "Went, but \(note)"))
+            let done = report.isForGood ? "Left" : "Drained"
+            world.observer.log(LogRecord("agent.departure", .warning, "\(done), but \(note)"))
         }
         completion(report)
     }

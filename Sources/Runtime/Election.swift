@@ -109,7 +109,8 @@ package actor Election {
             takesWork: member.facts.memoryAvailable > .zero,
             reachesEveryWorker: gapped.isEmpty || Self.reaches(member, allOf: present),
             isOnMains: member.facts.condition.power.isLasting,
-            uptime: member.facts.condition.uptime
+            uptime: member.facts.condition.uptime,
+            policy: member.facts.policy
         )
     }
 

@@ -168,7 +168,8 @@ struct LivenessOracle {
             simulation.scenario.policy == .available
             || Self.sides(of: simulation.hosts.filter { $0.core != nil }, simulation)
                 .contains { simulation.quorum.hasQuorum($0) }
-        return hasMaster || !isAnybodyUp || !isMissed ? nil : "nobody is master and could run what is wanted"
+        guard !hasMaster, isAnybodyUp, isMissed else { return nil }
+        return "nobody is master and could run what is wanted"
     }
 
     // MARK: - Sides

@@ -21,7 +21,10 @@ extension SimulatedHost {
         // A device that stands still hears of it later.
         simulation.schedule(
             .action(loop) { [unowned self] in
-                _ = core.depart(isForGood: true) { [unowned self] _ in isFree(core, life: life) }
+                let hasBegun = core.depart(isForGood: true) { [unowned self] _ in
+                    isFree(core, life: life)
+                }
+                if !hasBegun { departure = nil }
             },
             after: 0,
             node: index

@@ -114,6 +114,7 @@ final class SimulatedHost: @unchecked Sendable {
     private var configuration: CoreConfiguration {
         var configuration = deviceConfiguration
         configuration.election.policy = simulation.scenario.policy
+        configuration.facts.policy = simulation.scenario.policy
         return configuration
     }
 

@@ -94,7 +94,12 @@ final class ElectionCluster {
     func see(_ members: [Int], at index: Int) {
         nodes[index].view = members
         let standings = members.map {
-            Standing(holdsWantedModel: true, hasEngine: true, node: Self.id($0))
+            Standing(
+                holdsWantedModel: true,
+                hasEngine: true,
+                node: Self.id($0),
+                policy: nodes[$0].machine.configuration.policy
+            )
         }
         handle(.members(standings), at: index)
     }

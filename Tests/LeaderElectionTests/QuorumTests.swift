@@ -174,9 +174,10 @@ struct QuorumTests {
                 case 3:
                     let side = chaos.below(1 << count)
                     cluster.passes = { side >> $0 & 1 == side >> $1 & 1 }
-                case 4: for master in cluster.masters {
-                    cluster.handle(.transfer(to: ElectionCluster.id(index)), at: master)
-                }
+                case 4:
+                    for master in cluster.masters {
+                        cluster.handle(.transfer(to: ElectionCluster.id(index)), at: master)
+                    }
                 case 5: cluster.handle(.leave, at: index)
                 default:
                     cluster.passes = { _, _ in true }

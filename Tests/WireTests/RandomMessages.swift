@@ -120,7 +120,7 @@ struct RandomMessages {
             .transferAnswer(
                 ElectionMessage.TransferAnswer(
                     ballot: ballot(),
-                    verdict: .allCases[generator.below(5)]
+                    verdict: .allCases[generator.below(4)]
                 )
             )
         case 9: .handOver(ElectionMessage.HandOver(ballot: ballot(), target: node()))
