@@ -188,7 +188,7 @@ let package = Package(
             "WireTests",
             ["Wire", "SWIM", "LeaderElection", "LayerPlacement", "Primitives"]
         ),
-        tests("SimulationTests", ["Simulator", "Primitives", "caravan"]),
+        tests("SimulationTests", ["Simulator", "SWIM", "Primitives", "caravan"]),
         tests("SocketsTests", ["Sockets", "EventLoop", "Primitives"]),
         tests("ProcessesTests", ["Processes", "Primitives", "caravan"]),
         tests(

@@ -17,7 +17,7 @@ package struct Standing: Comparable, Hashable, Sendable {
     /// For how long it has been up, roughly: views of it differ by seconds, and must agree.
     package var uptime: UptimeStep
     package var node: NodeID
-    /// How it elects, as it says; nil if it does not. No part of its rank.
+    /// How it elects, which is no part of its rank; nil if it does not say.
     package var policy: ElectionPolicy?
 
     package init(

@@ -17,6 +17,7 @@ package struct World: Sendable {
     package var observer: any CoreObserver
     /// From which every random choice of the agent follows.
     package var seed: UInt64
+    package var witness: (any MachineWitness)?
 
     package init(
         loop: any AgentLoop,
@@ -26,7 +27,8 @@ package struct World: Sendable {
         children: any ChildSpawner,
         models: any ModelSource,
         observer: any CoreObserver,
-        seed: UInt64
+        seed: UInt64,
+        witness: (any MachineWitness)? = nil
     ) {
         self.loop = loop
         self.datagrams = datagrams
@@ -36,6 +38,7 @@ package struct World: Sendable {
         self.models = models
         self.observer = observer
         self.seed = seed
+        self.witness = witness
     }
 }
 

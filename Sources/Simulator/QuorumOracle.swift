@@ -110,6 +110,11 @@ struct QuorumOracle {
         stored[host.identity] = configuration
     }
 
+    /// Those that the host has stored; nil under the policy `available`.
+    func voters(of host: SimulatedHost) -> [NodeID]? {
+        stored[host.identity]?.voters
+    }
+
     /// Whether a majority of the newest voters that these hosts have stored is among them.
     func hasQuorum(_ hosts: [SimulatedHost]) -> Bool {
         var newest: VoterConfiguration?

@@ -29,7 +29,9 @@ enum StatusText {
         if let voters = status.voters {
             lines.append("Voters  " + voters.map { names[$0] ?? $0 }.joined(separator: ", "))
         } else if status.policy == "quorum" {
-            lines.append("Voters  none: run `caravan found` on one device, once, or wait for a master to be heard")
+            lines.append(
+                "Voters  none: run `caravan found` on one device, once, or wait for a master"
+            )
         }
         lines += model(status.model)
         lines.append("")
