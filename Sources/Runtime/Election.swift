@@ -148,6 +148,9 @@ package actor Election {
         case .emit(.masterLost):
             _ = barrier.drop { if case .emit(.obeys) = $0 { true } else { false } }
             perform(effect)
+        case .emit(.transferEnded), .emit(.mayLeave):
+            // Somebody waits for these, and nothing depends on them.
+            perform(effect)
         case .send, .persist, .setTimer, .cancelTimer, .emit:
             barrier.hold(effect)
             guard barrier.heldCount > Self.heldLimit else { return }

@@ -98,7 +98,7 @@ final class ElectionCluster {
                 holdsWantedModel: true,
                 hasEngine: true,
                 node: Self.id($0),
-                policy: nodes[$0].machine.configuration.policy
+                policy: nodes[$0].life == 0 ? policy : nodes[$0].machine.configuration.policy
             )
         }
         handle(.members(standings), at: index)
