@@ -160,7 +160,8 @@ let package = Package(
             name: "caravan",
             dependencies: [
                 "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "Primitives",
-                "Processes", "Simulator", "Telemetry", product("SystemPackage", "swift-system"),
+                "Processes", "SWIM", "Simulator", "Telemetry",
+                product("SystemPackage", "swift-system"),
                 product("ArgumentParser", "swift-argument-parser"),
             ],
             swiftSettings: settings

@@ -92,7 +92,7 @@ actor ServiceClient {
             case .serviceOpened: handOver(id)
             case .serviceRefused(let reason):
                 finish(id, .failure(.noModel(phase: nil, message: reason)))
-            case .syncRequest, .syncReply, .ping, .ack, .openService:
+            case .syncRequest, .syncReply, .ping, .ack, .openService, .watch, .watching:
                 fail(id, "it answered something else")
             }
         } catch {

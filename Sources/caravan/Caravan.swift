@@ -29,7 +29,7 @@ struct Caravan: AsyncParsableCommand {
             AgentCommand.self, DemoCommand.self, StatusCommand.self, LaunchCommand.self,
             StopCommand.self, TransferCommand.self, LeaveCommand.self, FoundCommand.self,
             LogsCommand.self, EngineCommand.self, ModelCommand.self,
-            SimulateCommand.self,
+            SimulateCommand.self, BenchCommand.self,
         ]
     )
 }
