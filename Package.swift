@@ -69,6 +69,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     ],
     targets: [
         // Pure modules: no clock, socket, file, log or global randomness.
@@ -78,6 +79,7 @@ let package = Package(
         module("GGUF", ["Primitives"]),
         module("LayerPlacement", ["Primitives", "GGUF"]),
         module("Supervision", ["Primitives"]),
+        module("Diagnosis"),
         module("LlamaRPC", ["Primitives"]),
         module("LlamaEngine", ["LlamaRPC", "Primitives"]),
         module("Wire", ["Primitives", "SWIM", "LeaderElection", "LayerPlacement"]),
@@ -138,7 +140,7 @@ let package = Package(
         module(
             "Gateway",
             [
-                "Primitives", product("HummingbirdCore", "hummingbird"),
+                "Diagnosis", "Primitives", product("HummingbirdCore", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("Logging", "swift-log"),
                 product("NIOHTTPTypes", "swift-nio-extras"),
                 product("NIOHTTPTypesHTTP1", "swift-nio-extras"), nio, nioPosix, nioHTTP1,
@@ -150,16 +152,17 @@ let package = Package(
         module(
             "Agent",
             [
-                "EngineStore", "EventLoop", "GGUF", "Gateway", "LayerPlacement", "LeaderElection",
+                "Diagnosis", "EngineStore", "EventLoop", "GGUF", "Gateway", "LayerPlacement",
+                "LeaderElection",
                 "LlamaEngine", "Primitives", "Processes", "Runtime", "SWIM", "Sockets",
                 "Supervision", "Telemetry", "Wire", "CPosix", product("Logging", "swift-log"),
-                product("SystemPackage", "swift-system"),
+                product("Crypto", "swift-crypto"), product("SystemPackage", "swift-system"),
             ]
         ),
         .executableTarget(
             name: "caravan",
             dependencies: [
-                "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "Primitives",
+                "Agent", "Diagnosis", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "Primitives",
                 "Processes", "SWIM", "Simulator", "Telemetry",
                 product("SystemPackage", "swift-system"),
                 product("ArgumentParser", "swift-argument-parser"),
@@ -196,11 +199,15 @@ let package = Package(
             "EngineStoreTests",
             ["EngineStore", "LlamaEngine", "LlamaRPC", "Processes", "Primitives"]
         ),
-        tests("AgentTests", ["Agent", "Primitives"]),
+        tests("AgentTests", ["Agent", "Diagnosis", "Gateway", "Primitives", "Sockets"]),
+        tests("DiagnosisTests", ["Diagnosis"]),
         tests("TelemetryTests", ["Telemetry", "Primitives", product("Logging", "swift-log")]),
         tests(
             "GatewayTests",
-            ["Gateway", "Primitives", product("Logging", "swift-log"), nio, nioPosix, nioHTTP1]
+            [
+                "Diagnosis", "Gateway", "Primitives", product("Logging", "swift-log"), nio,
+                nioPosix, nioHTTP1,
+            ]
         ),
         tests(
             "ClusterTests",

@@ -1,3 +1,4 @@
+import Diagnosis
 import Gateway
 import LayerPlacement
 import LeaderElection
@@ -55,6 +56,12 @@ final class AgentBackend: GatewayBackend {
             observer.publish(core)
         }
         return stream
+    }
+
+    func network() async -> NetworkFacts {
+        await onLoop { [observer] in
+            observer.network() ?? NetworkFacts(interfaces: NetworkSurvey.interfaces(), agent: nil)
+        }
     }
 
     func models() async -> [ModelFile] {

@@ -33,6 +33,8 @@ package struct AgentConfiguration: Sendable {
     package var isOpen = false
     /// How many masters there may be when the network splits; the same on all agents.
     package var policy = ElectionPolicy.available
+    /// Whether other devices may use the HTTP API without a token.
+    package var httpIsOpen = false
     package var logLevel = LogLevel.info
 
     /// - Returns: false, and changes nothing, if there is no such policy.

@@ -76,6 +76,9 @@ package final class AgentCore: Sendable {
         )
     }
 
+    /// This agent's identity.
+    package var node: NodeID { configuration.node }
+
     /// Begins: probes, gossips, looks for the seeds and for the peers of an earlier life.
     ///
     /// Called once, on the loop, as is everything else here.
@@ -93,6 +96,7 @@ package final class AgentCore: Sendable {
         election.assumeIsolated { $0.wants(wanted) }
         election.assumeIsolated { $0.handle(.start) }
         membership.assumeIsolated { $0.handle(.start(seeds: seeds)) }
+        membership.assumeIsolated { $0.followGaps() }
         for peer in remembered {
             membership.assumeIsolated { $0.handle(.sighted(peer)) }
         }
@@ -145,6 +149,15 @@ package final class AgentCore: Sendable {
         membership.assumeIsolated { $0.drain(false) }
     }
 
+    /// This device is reached at another address now: others are told.
+    package func moved(to endpoint: Endpoint) {
+        let rpcPort = configuration.servers.rpcExternal.port
+        placement.assumeIsolated {
+            $0.handle(.moved(Endpoint(address: endpoint.address, port: rpcPort)))
+        }
+        membership.assumeIsolated { $0.handle(.moved(to: endpoint)) }
+    }
+
     /// Stops what runs here, gives mastership up, says goodbye; `CoreObserver.goodbyeSpread`
     /// and the completion follow.
     package func leave(stopped: @escaping @Sendable () -> Void) {
@@ -167,6 +180,11 @@ package final class AgentCore: Sendable {
         }
         placement.assumeIsolated { $0.handle(.want(model)) }
         return true
+    }
+
+    /// What was seen of the ways between this agent and a member.
+    package func reach(of member: NodeID) -> Reach? {
+        membership.assumeIsolated { $0.reach(of: member) }
     }
 
     /// Every member known, sorted by id.

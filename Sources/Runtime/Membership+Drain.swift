@@ -16,7 +16,8 @@ extension Membership {
     }
 
     private func stateFacts() {
-        var facts = measuredFacts
+        // Whom this agent reaches is not measured by whoever measures the device.
+        var facts = measuredFacts.with(gaps: machine.own.facts.gaps)
         if isDrained { facts.memoryAvailable = .zero }
         handle(.facts(facts))
     }

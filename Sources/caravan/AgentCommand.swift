@@ -89,6 +89,9 @@ struct AgentCommand: AsyncParsableCommand {
     )
     var policy = "available"
 
+    @Flag(help: "Let whoever reaches the HTTP port use it without a token.")
+    var httpOpen = false
+
     @Option(help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel = "info"
 
@@ -145,6 +148,7 @@ struct AgentCommand: AsyncParsableCommand {
         guard configuration.choosePolicy(named: policy) else {
             throw ValidationError("--policy takes available or quorum, not '\(policy)'")
         }
+        configuration.httpIsOpen = httpOpen
         configuration.logLevel = level
         configuration.seeds = try seed.map { text in
             guard

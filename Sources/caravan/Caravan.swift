@@ -28,8 +28,8 @@ struct Caravan: AsyncParsableCommand {
         subcommands: [
             AgentCommand.self, DemoCommand.self, StatusCommand.self, LaunchCommand.self,
             StopCommand.self, TransferCommand.self, LeaveCommand.self, FoundCommand.self,
-            LogsCommand.self, EngineCommand.self, ModelCommand.self,
-            SimulateCommand.self, BenchCommand.self,
+            LogsCommand.self, TokenCommand.self, DoctorCommand.self, EngineCommand.self,
+            ModelCommand.self, SimulateCommand.self, BenchCommand.self,
         ]
     )
 }
