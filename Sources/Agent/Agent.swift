@@ -35,7 +35,7 @@ package struct Agent: Sendable {
         package let http: Endpoint
     }
 
-    /// Runs until the task is cancelled; then stops what it started, says goodbye, and returns.
+    /// Runs until the task is cancelled, or until the device was asked to leave; then stops what it started, says goodbye, and returns.
     ///
     /// - Throws: `AgentProblem` if it cannot start; nothing is left behind then.
     package func run(
@@ -83,7 +83,12 @@ package struct Agent: Sendable {
             onBound: { _ in onStart(bound) }
         )
         do {
-            try await gateway.run()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await gateway.run() }
+                group.addTask { await parts.backend.untilLeft() }
+                defer { group.cancelAll() }
+                try await group.next()
+            }
         } catch {
             await parts.stop()
             throw error

@@ -1,9 +1,10 @@
 import Diagnosis
-import SWIM
 import Gateway
 import LayerPlacement
+import LeaderElection
 import Primitives
 import Runtime
+import SWIM
 import Sockets
 import Wire
 
@@ -15,6 +16,10 @@ final class AgentBackend: GatewayBackend {
     private let services: ServiceClient
     private let folder: ModelsFolder
     private let configuration: CoreConfiguration
+    private let left = AsyncStream.makeStream(of: Void.self)
+
+    /// How long an agent that leaves goes on, so that its answer gets through.
+    private static let farewell: Duration = .milliseconds(300)
 
     init(
         core: AgentCore,
@@ -100,6 +105,89 @@ final class AgentBackend: GatewayBackend {
 
     private func want(_ model: WantedModel?) async throws(GatewayRefusal) {
         guard await onLoop({ [core] in core.want(model) }) else { throw .noMaster }
+    }
+
+    func found() async throws(GatewayRefusal) {
+        guard configuration.election.policy == .quorum else {
+            throw .conflict(
+                code: "policy_available",
+                message: "There is nothing to found: start the agents with --policy quorum if "
+                    + "there must never be two masters."
+            )
+        }
+        guard await onLoop({ [core] in core.found() }) else {
+            throw .conflict(
+                code: "already_founded",
+                message: "This device belongs to a cluster already; see `caravan status`."
+            )
+        }
+    }
+
+    func transfer(to node: String) async throws(GatewayRefusal) {
+        guard let target = NodeID(node) else {
+            throw .conflict(code: "unknown_device", message: "\(node) is no node")
+        }
+        try await requireMaster()
+        let (outcome, names) = await withCheckedContinuation { continuation in
+            loop.execute { [core] in
+                core.transfer(to: target) { outcome in
+                    continuation.resume(returning: (outcome, core.snapshot().view))
+                }
+            }
+        }
+        guard outcome.isDone else {
+            throw .conflict(
+                code: "transfer_\(outcome.reason)",
+                message: outcome.sentence(names: names) + "."
+            )
+        }
+    }
+
+    func leave() async throws(GatewayRefusal) -> [String] {
+        let notes = try await depart(isForGood: true)
+        loop.execute { [self] in
+            loop.schedule(after: Self.farewell) { [self] in left.continuation.finish() }
+        }
+        return notes
+    }
+
+    func drain(_ isDrained: Bool) async throws(GatewayRefusal) -> [String] {
+        if isDrained { return try await depart(isForGood: false) }
+        return await onLoop { [core] in
+            core.undrain()
+            return []
+        }
+    }
+
+    private func depart(isForGood: Bool) async throws(GatewayRefusal) -> [String] {
+        let report: DepartureReport? = await withCheckedContinuation { continuation in
+            loop.execute { [core] in
+                let hasBegun = core.depart(isForGood: isForGood) { report in
+                    continuation.resume(returning: report)
+                }
+                if !hasBegun { continuation.resume(returning: nil) }
+            }
+        }
+        guard let report else {
+            throw .conflict(
+                code: "busy",
+                message: "This device is leaving, or being drained, already."
+            )
+        }
+        return report.notes
+    }
+
+    /// Returns once this device was asked to leave and has.
+    func untilLeft() async {
+        for await _ in left.stream {}
+    }
+
+    func connect(toGatewayOf node: String) async throws(GatewayRefusal) -> Int32 {
+        let snapshot = await onLoop { [core] in core.snapshot() }
+        guard let member = snapshot.view.first(where: { $0.id.description == node }) else {
+            throw .unreachable(message: "\(node) is not there any more")
+        }
+        return try await services.connect(to: .gateway, ballot: nil, at: member.endpoint)
     }
 
     func connect(to service: MasterService) async throws(GatewayRefusal) -> Int32 {

@@ -31,9 +31,18 @@ package struct AgentConfiguration: Sendable {
     package var discovers = true
     /// Whether strangers on the network may take part: there are no keys yet.
     package var isOpen = false
+    /// How many masters there may be when the network splits; the same on all agents.
+    package var policy = ElectionPolicy.available
     /// Whether other devices may use the HTTP API without a token.
     package var httpIsOpen = false
     package var logLevel = LogLevel.info
+
+    /// - Returns: false, and changes nothing, if there is no such policy.
+    package mutating func choosePolicy(named name: String) -> Bool {
+        guard let policy = ElectionPolicy(named: name) else { return false }
+        self.policy = policy
+        return true
+    }
 
     package init(
         name: String,

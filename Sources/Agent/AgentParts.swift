@@ -4,6 +4,7 @@ import EventLoop
 import FoundationEssentials
 import Gateway
 import LayerPlacement
+import LeaderElection
 import LlamaEngine
 import Primitives
 import Processes
@@ -81,7 +82,7 @@ final class AgentParts: Sendable {
         let models = ModelsFolder(configuration.modelsFolder, loop: loop)
         let children = EngineChildren(engine: engine, models: models, loop: loop)
         facts = FactsKeeper(configuration, engine: engine?.facts, models: models, loop: loop)
-        let coreConfiguration = CoreConfiguration(
+        var coreConfiguration = CoreConfiguration(
             node: node,
             cluster: configuration.cluster,
             endpoint: endpoint,
@@ -100,6 +101,7 @@ final class AgentParts: Sendable {
             ),
             facts: facts.begin()
         )
+        coreConfiguration.election.policy = configuration.policy
         let world = World(
             loop: loop,
             datagrams: datagrams,
@@ -152,6 +154,7 @@ final class AgentParts: Sendable {
     }
 
     func start() async throws {
+        explainPolicy()
         try await onLoop { [self] in
             try datagrams.assumeIsolated { try $0.start(core.membership) }
             try listener.assumeIsolated { [core] in
@@ -162,6 +165,32 @@ final class AgentParts: Sendable {
                 try discovery.start { core.moved(to: $0) }
             }
             facts.follow { [core] facts in core.factsChanged(facts) }
+        }
+    }
+
+    /// Says what a person must do before this agent can be of use.
+    private func explainPolicy() {
+        let voters = record.election.configuration
+        switch configuration.policy {
+        case .quorum where voters == nil:
+            logs.emit(
+                LogRecord(
+                    "agent.policy.outside",
+                    .notice,
+                    "This device belongs to no cluster yet: it joins the one whose master it hears. "
+                        + "If there is none, run `caravan found` on one device, once."
+                )
+            )
+        case .available where voters != nil:
+            logs.emit(
+                LogRecord(
+                    "agent.policy.changed",
+                    .warning,
+                    "This device was part of a cluster under --policy quorum and runs without it "
+                        + "now: it takes no part in that cluster's elections."
+                )
+            )
+        case .available, .quorum: break
         }
     }
 

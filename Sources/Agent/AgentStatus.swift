@@ -1,5 +1,6 @@
 import Gateway
 import LayerPlacement
+import LeaderElection
 import Primitives
 import Runtime
 import SWIM
@@ -12,7 +13,7 @@ extension CoreSnapshot {
         refused: [String: UInt64],
         warnings: [String]
     ) -> ClusterStatus {
-        ClusterStatus(
+        var status = ClusterStatus(
             self: own.description,
             cluster: cluster,
             master: master?.node.description,
@@ -24,6 +25,10 @@ extension CoreSnapshot {
             refused: refused,
             warnings: warnings
         )
+        status.policy = policy.name
+        status.voters = voters?.voters.map(\.description)
+        if isDrained { status.drained = true }
+        return status
     }
 
     private func member(_ member: Member) -> ClusterStatus.Member {

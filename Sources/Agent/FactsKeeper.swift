@@ -62,7 +62,7 @@ final class FactsKeeper: Sendable {
                     accelerators: engine?.accelerators.joined(separator: ", ") ?? "",
                     rpcVersion: engine?.toldRPCVersion
                 ),
-                policy: .available
+                policy: configuration.policy
             )
         }
         return read(files)

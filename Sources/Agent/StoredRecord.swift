@@ -25,10 +25,43 @@ struct StoredRecord: Codable {
         var context: UInt32
     }
 
+    /// Voters of the policy `quorum`; absent in records of earlier versions.
+    struct StoredVoters: Codable {
+        var founder: String
+        var term: UInt64
+        var version: UInt32
+        var nodes: [String]
+
+        init(_ configuration: VoterConfiguration) {
+            founder = configuration.id.founder.description
+            term = configuration.id.term
+            version = configuration.id.version
+            nodes = configuration.voters.map(\.description)
+        }
+
+        /// A record whose voters make no sense is refused whole, as a torn one is: without them
+        /// this device would vote for whom it must not.
+        func configuration() throws -> VoterConfiguration {
+            guard let founder = NodeID(founder) else {
+                throw AgentProblem("\(founder) is no node")
+            }
+            let voters = try nodes.map { text throws(AgentProblem) in
+                guard let node = NodeID(text) else { throw AgentProblem("\(text) is no node") }
+                return node
+            }
+            let id = ConfigurationID(founder: founder, term: term, version: version)
+            guard let configuration = VoterConfiguration(id: id, voters: voters) else {
+                throw AgentProblem("its voters make no sense")
+            }
+            return configuration
+        }
+    }
+
     var incarnation: UInt64
     var term: UInt64
     var vote: String?
     var obeyed: StoredBallot?
+    var voters: StoredVoters?
     var wantedBallot: StoredBallot?
     var wantedVersion: UInt32
     var wantedModel: StoredModel?
@@ -39,6 +72,7 @@ struct StoredRecord: Codable {
         term = record.election.term
         vote = record.election.vote?.description
         obeyed = record.election.obeyed.map(StoredBallot.init)
+        voters = record.election.configuration.map(StoredVoters.init)
         wantedBallot = record.wanted.ballot.map(StoredBallot.init)
         wantedVersion = record.wanted.version
         wantedModel = record.wanted.model.map { StoredModel(name: $0.name, context: $0.context) }
@@ -52,7 +86,12 @@ struct StoredRecord: Codable {
         }
         return DurableRecord(
             incarnation: incarnation,
-            election: ElectionRecord(term: term, vote: vote, obeyed: try obeyed?.ballot()),
+            election: ElectionRecord(
+                term: term,
+                vote: vote,
+                obeyed: try obeyed?.ballot(),
+                configuration: try voters?.configuration()
+            ),
             wanted: WantedState(
                 ballot: try wantedBallot?.ballot(),
                 version: wantedVersion,

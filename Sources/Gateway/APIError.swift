@@ -82,6 +82,7 @@ extension APIError {
             self = .notReady(phase: phase, message: message)
         case .badModel(let message):
             self.init(.badRequest, "bad_model", message)
+        case .conflict(let code, let message): self.init(.conflict, code, message)
         case .unreachable(let message):
             self.init(
                 .serviceUnavailable,

@@ -20,6 +20,12 @@ package struct ClusterStatus: Codable, Sendable, Equatable {
     package var refused: [String: UInt64]
     /// What a person should know, in plain words.
     package var warnings: [String]
+    /// `available` or `quorum`.
+    package var policy: String?
+    /// The nodes that elect masters, under `quorum`; nil for a device of no cluster yet.
+    package var voters: [String]?
+    /// The answering agent takes no work.
+    package var drained: Bool?
 
     package struct Ballot: Codable, Sendable, Equatable {
         package var term: UInt64

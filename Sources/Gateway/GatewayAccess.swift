@@ -129,7 +129,7 @@ extension Route {
         case .health, .openAIModels, .openAIModel, .completion, .cluster, .events, .network,
             .modelFiles:
             .api
-        case .launch, .stop: .admin
+        case .launch, .stop, .found, .transfer, .leave, .drain: .admin
         }
     }
 }

@@ -23,6 +23,23 @@ package protocol GatewayBackend: Sendable {
     /// Makes the cluster want no model. Only the master takes it.
     func stopModel() async throws(GatewayRefusal)
 
+    /// Founds a cluster with this device as its first voter, under the policy `quorum`.
+    func found() async throws(GatewayRefusal)
+
+    /// Hands mastership over to a member, by its node. Only the master does it; returns when that
+    /// one is master.
+    func transfer(to node: String) async throws(GatewayRefusal)
+
+    /// Takes this device out of its cluster: returns when the others do not need it any more, and
+    /// the agent stops soon after. What did not go well is returned, for people.
+    func leave() async throws(GatewayRefusal) -> [String]
+
+    /// Makes this device take no work, or take work again; else as `leave`.
+    func drain(_ isDrained: Bool) async throws(GatewayRefusal) -> [String]
+
+    /// A stream to the gateway of any member, by its node; otherwise as `connect(to:)`.
+    func connect(toGatewayOf node: String) async throws(GatewayRefusal) -> Int32
+
     /// A stream to a service of the member that is master, this agent itself included.
     ///
     /// Returns a connected, non-blocking socket that the caller owns and closes.
@@ -68,4 +85,6 @@ package enum GatewayRefusal: Error, Sendable, Equatable {
     case badModel(message: String)
     /// The master could not be reached.
     case unreachable(message: String)
+    /// It cannot be done as things are; the code is for programs.
+    case conflict(code: String, message: String)
 }

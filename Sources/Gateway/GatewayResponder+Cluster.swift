@@ -109,13 +109,14 @@ extension GatewayResponder {
         }
     }
 
-    /// Passes a request on to the master's gateway, once.
-    private func forward(
+    /// Passes a request on to the gateway of the master, or of another member, once.
+    func forward(
         _ request: GatewayRequest,
         _ method: HTTPMethod,
         _ body: ByteBuffer,
         _ reply: Reply,
         _ connection: ClientConnection,
+        to node: String? = nil,
         otherwise refusal: GatewayRefusal
     ) async throws {
         if let hop = HTTPField.Name(Self.hopHeader), request.head.headerFields[hop] != nil {
@@ -130,7 +131,13 @@ extension GatewayResponder {
             [Self.hopHeader: "1"]
         )
         do {
-            let exchange = try await HTTPExchange(adopting: backend.connect(to: .gateway))
+            let socket =
+                if let node {
+                    try await backend.connect(toGatewayOf: node)
+                } else {
+                    try await backend.connect(to: .gateway)
+                }
+            let exchange = try await HTTPExchange(adopting: socket)
             try await exchange.run(head, body: body, timeLimit: limits.forwardTimeLimit) {
                 head,
                 parts in
@@ -145,7 +152,9 @@ extension GatewayResponder {
                 )
             }
         } catch is ExchangeFailure where reply.isUnsent {
-            throw APIError.masterLost("The master's gateway")
+            throw APIError.masterLost(
+                node == nil ? "The master's gateway" : "The gateway of that device"
+            )
         }
     }
 }

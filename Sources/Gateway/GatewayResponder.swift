@@ -68,6 +68,22 @@ struct GatewayResponder: Sendable {
             try await withBody(of: request, reply) { body in
                 try await stop(request, body, reply, connection)
             }
+        case .found:
+            try await withBody(of: request, reply) { _ in
+                try await found(reply)
+            }
+        case .transfer:
+            try await withBody(of: request, reply) { body in
+                try await transfer(request, body, reply, connection)
+            }
+        case .leave:
+            try await withBody(of: request, reply) { body in
+                try await leave(request, body, reply, connection)
+            }
+        case .drain:
+            try await withBody(of: request, reply) { body in
+                try await drain(request, body, reply, connection)
+            }
         }
     }
 

@@ -14,6 +14,10 @@ package enum Route: Equatable {
     case modelFiles
     case launch
     case stop
+    case found
+    case transfer
+    case leave
+    case drain
 
     /// Finds the route, or the error that answers instead: 404 for an unknown path, 405 for a
     /// known one with another method.
@@ -50,6 +54,10 @@ package enum Route: Equatable {
         case "/api/v1/models": self = .modelFiles
         case "/api/v1/launch": self = .launch
         case "/api/v1/stop": self = .stop
+        case "/api/v1/found": self = .found
+        case "/api/v1/transfer": self = .transfer
+        case "/api/v1/leave": self = .leave
+        case "/api/v1/drain": self = .drain
         default:
             let prefix = "/v1/models/"
             guard path.hasPrefix(prefix), path.utf8.count > prefix.utf8.count else { return nil }
@@ -62,7 +70,7 @@ package enum Route: Equatable {
         case .dashboard, .health, .openAIModels, .openAIModel, .cluster, .events, .network,
             .modelFiles:
             [.get, .head]
-        case .completion, .launch, .stop:
+        case .completion, .launch, .stop, .found, .transfer, .leave, .drain:
             [.post]
         }
     }

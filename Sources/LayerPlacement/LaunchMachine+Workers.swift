@@ -10,9 +10,6 @@ extension LaunchMachine {
     ) {
         let isMore = Self.hasNewcomer(candidates, since: self.candidates)
         self.candidates = candidates
-        if !releasing.isEmpty {
-            releasing.removeAll { node in !candidates.contains { $0.node == node } }
-        }
         guard let attempt, ballot != nil else { return }
         if attempt.isOver {
             if isMore { effects.append(.setTimer(.retry, after: .milliseconds(200))) }
@@ -45,10 +42,10 @@ extension LaunchMachine {
         guard let first = lost.first else { return }
         if attempt.isServerRunning {
             let name = first.node.short
-            replace(because: "worker \(name) is gone", at: now, &effects)
+            replace(because: "worker \(name) is gone or takes no work", at: now, &effects)
         } else {
             leaveOut(at: now, &effects) { worker in
-                lost.contains { $0.node == worker.node } ? "it is gone" : nil
+                lost.contains { $0.node == worker.node } ? "it is gone or takes no work" : nil
             }
         }
     }
@@ -124,6 +121,7 @@ extension LaunchMachine {
                 .emit(.workerLeftOut(worker.node, reason: reason)),
             ]
             releasing.append(worker.node)
+            releaseRounds = 0
             order(worker.node, to: false, &effects)
         }
         switch attempt.phase {

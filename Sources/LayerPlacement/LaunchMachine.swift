@@ -30,6 +30,8 @@ package struct LaunchMachine: Sendable {
     var announcements = 0
     /// Workers that shall stop and have not said that they did.
     var releasing: [NodeID] = []
+    /// How often they were told; who is gone never says that it stopped.
+    var releaseRounds = 0
     var lastSession: SessionID?
 
     /// One session: one llama-server with its workers.
@@ -64,6 +66,8 @@ package struct LaunchMachine: Sendable {
     }
 
     static let announceInterval: Duration = .milliseconds(500)
+    /// A worker stops by itself when it has not been asked for this long.
+    static let releaseRoundLimit = 20
     /// Members are asked several times what is wanted: datagrams get lost.
     static let collectInterval: Duration = .milliseconds(200)
     static let collectRoundCount = 3
@@ -148,6 +152,8 @@ package struct LaunchMachine: Sendable {
             for worker in attempt.workers { order(worker.node, to: true, &effects) }
         }
         for node in releasing { order(node, to: false, &effects) }
+        releaseRounds += 1
+        if releaseRounds >= Self.releaseRoundLimit { releasing = [] }
         announcements += 1
         // Said even if nothing was ever wanted here: members that came later may know better.
         guard announcements % (wanted.ballot == nil ? 8 : 4) == 0, !isCollecting else { return }
@@ -177,9 +183,11 @@ package struct LaunchMachine: Sendable {
         let workers = candidates.filter(\.isReachable).prefix(Self.workerLimit).map {
             Worker(node: $0.node, memory: $0.memory)
         }
+        // Who takes no more work but is still there is told as well.
         releasing = (attempt?.workers ?? []).map(\.node).filter { node in
-            !workers.contains { $0.node == node } && candidates.contains { $0.node == node }
+            !workers.contains { $0.node == node }
         }
+        releaseRounds = 0
         attempt = Attempt(session: session, model: model, workers: Array(workers), began: now)
         effects += [
             .cancelTimer(.retry), .cancelTimer(.stalled), .serving(true),
@@ -215,6 +223,7 @@ package struct LaunchMachine: Sendable {
     }
 
     private mutating func release(_ effects: inout [LaunchEffect]) {
+        releaseRounds = 0
         releasing = attempt?.workers.map(\.node) ?? []
         for node in releasing { order(node, to: false, &effects) }
     }

@@ -1,86 +1,5 @@
 package import Primitives
 
-/// What members say to each other about who is master.
-package enum ElectionMessage: Equatable, Sendable {
-    /// Would you vote for this ballot? Burns no term (Raft §9.6).
-    case preVoteRequest(Ballot)
-    case preVoteReply(VoteReply)
-    case voteRequest(Ballot)
-    case voteReply(VoteReply)
-    case heartbeat(Heartbeat)
-    case heartbeatReply(HeartbeatReply)
-    /// The master of the ballot stops being it; nobody needs to wait for its lease to end.
-    case resign(Ballot)
-
-    /// An answer to a request for a vote, which always tells the voter's term.
-    package struct VoteReply: Equatable, Sendable {
-        /// The ballot that was asked about.
-        package var ballot: Ballot
-        package var isGranted: Bool
-        /// The highest term that the voter knows.
-        package var term: UInt64
-
-        package init(ballot: Ballot, isGranted: Bool, term: UInt64) {
-            self.ballot = ballot
-            self.isGranted = isGranted
-            self.term = term
-        }
-    }
-
-    /// What a master says again and again: that it is master.
-    package struct Heartbeat: Equatable, Sendable {
-        package var ballot: Ballot
-        /// Counts up within the ballot; an answer names it, because the lease counts from the
-        /// sending of what was answered.
-        package var sequence: UInt32
-        /// What would be lost if this master gave way to another.
-        package var weight: MasterWeight
-
-        package init(ballot: Ballot, sequence: UInt32, weight: MasterWeight) {
-            self.ballot = ballot
-            self.sequence = sequence
-            self.weight = weight
-        }
-    }
-
-    package struct HeartbeatReply: Equatable, Sendable {
-        /// The heartbeat's.
-        package var ballot: Ballot
-        package var sequence: UInt32
-        package var isObeyed: Bool
-        /// The highest term that the member knows; above the heartbeat's if it refuses.
-        package var term: UInt64
-
-        package init(ballot: Ballot, sequence: UInt32, isObeyed: Bool, term: UInt64) {
-            self.ballot = ballot
-            self.sequence = sequence
-            self.isObeyed = isObeyed
-            self.term = term
-        }
-    }
-}
-
-/// Which of two masters gives way when sides that were apart meet: the one with less to lose.
-///
-/// Without it the higher term would win, and a device that was alone for an hour (and elected
-/// itself again and again) would take the cluster over and end its running model.
-package struct MasterWeight: Comparable, Hashable, Sendable {
-    /// Whether a model is loaded or being loaded.
-    package var isServing: Bool
-    /// How many members obey it, itself included.
-    package var followerCount: UInt16
-
-    package init(isServing: Bool, followerCount: UInt16) {
-        self.isServing = isServing
-        self.followerCount = followerCount
-    }
-
-    package static func < (left: Self, right: Self) -> Bool {
-        (left.isServing ? 1 : 0, left.followerCount)
-            < (right.isServing ? 1 : 0, right.followerCount)
-    }
-}
-
 /// What must survive a restart: it is on disk before any message that depends on it leaves.
 package struct ElectionRecord: Equatable, Sendable {
     /// The highest term known.
@@ -89,35 +8,25 @@ package struct ElectionRecord: Equatable, Sendable {
     package var vote: NodeID?
     /// The highest ballot that this member obeyed.
     package var obeyed: Ballot?
+    /// The newest voters known, under the policy `quorum`; nil for a device of no cluster yet.
+    package var configuration: VoterConfiguration?
 
-    package init(term: UInt64 = 0, vote: NodeID? = nil, obeyed: Ballot? = nil) {
+    package init(
+        term: UInt64 = 0,
+        vote: NodeID? = nil,
+        obeyed: Ballot? = nil,
+        configuration: VoterConfiguration? = nil
+    ) {
         self.term = term
         self.vote = vote
         self.obeyed = obeyed
-    }
-}
-
-/// How good a master a member would be; the higher, the sooner it stands.
-package struct Standing: Comparable, Hashable, Sendable {
-    /// Whether it has the model that the cluster wants; true while none is wanted.
-    package var holdsWantedModel: Bool
-    /// Whether it has a llama-server at all.
-    package var hasEngine: Bool
-    package var node: NodeID
-
-    package init(holdsWantedModel: Bool, hasEngine: Bool, node: NodeID) {
-        self.holdsWantedModel = holdsWantedModel
-        self.hasEngine = hasEngine
-        self.node = node
-    }
-
-    package static func < (left: Self, right: Self) -> Bool {
-        (left.hasEngine ? 1 : 0, left.holdsWantedModel ? 1 : 0, left.node)
-            < (right.hasEngine ? 1 : 0, right.holdsWantedModel ? 1 : 0, right.node)
+        self.configuration = configuration
     }
 }
 
 package struct ElectionConfiguration: Sendable, Equatable {
+    /// The same for all agents of a cluster.
+    package var policy = ElectionPolicy.available
     package var heartbeatInterval: Duration = .milliseconds(500)
     /// How long the answers to a heartbeat let its sender be master, from its sending on.
     package var lease: Duration = .milliseconds(1500)
@@ -131,6 +40,14 @@ package struct ElectionConfiguration: Sendable, Equatable {
     package var newcomerGrace: Duration = .seconds(5)
     /// How long a candidate waits for votes before it tries again.
     package var voteTimeout: Duration = .milliseconds(800)
+    /// How long a voter may be silent before another takes its place (policy `quorum`).
+    package var absenceLimit: Duration = .seconds(300)
+    /// How long a device must have been there to become a voter (policy `quorum`).
+    package var steadyTime: Duration = .seconds(10)
+    /// How long a transfer may take until the target has said that it takes over.
+    package var transferLimit: Duration = .seconds(5)
+    /// How long others wait for the one to whom mastership was handed over.
+    package var heirGrace: Duration = .seconds(2)
 
     package init() {}
 }
@@ -144,6 +61,14 @@ package enum ElectionInput: Equatable, Sendable {
     case serving(Bool)
     /// Give up being master, or standing for it, for good.
     case resign
+    /// Found a cluster with this member as its only voter (policy `quorum`).
+    case found
+    /// Hand mastership over to the member; `transferEnded` follows, always.
+    case transfer(to: NodeID)
+    /// Hand mastership over to whoever is best, if this member is master; `transferEnded` follows.
+    case yield
+    /// Prepare to go: give up mastership and the vote; `mayLeave` follows.
+    case leave
     case timer(ElectionTimer)
 }
 
@@ -153,6 +78,10 @@ package enum ElectionTimer: Hashable, Sendable {
     case vote
     case heartbeat
     case lease
+    /// A transfer goes on, or is given up.
+    case transfer
+    /// Who wants to leave asks again.
+    case release
 }
 
 package enum ElectionEffect: Equatable, Sendable {
@@ -173,12 +102,22 @@ package enum ElectionEvent: Equatable, Sendable {
     case deposed(Ballot, DepositionReason)
     /// This member obeys the master from now on.
     case obeys(Ballot)
-    /// The master fell silent.
-    case masterLost(Ballot)
+    /// The master fell silent, or gave up.
+    case masterLost(Ballot, MasterLoss)
     /// A candidacy began.
     case stands(Ballot)
-    /// Two masters under one ballot: somebody's disk or clock lies.
+    /// Two masters under one ballot, or under `quorum` in one term: somebody's disk or clock lies.
     case ballotConflict(Ballot)
+    /// This member founded a cluster.
+    case founded(VoterConfiguration)
+    /// Other voters than before, or the first that this member knows of.
+    case votersChanged(VoterConfiguration)
+    /// A member speaks, and cannot be in one cluster with this one.
+    case foreign(NodeID, ForeignReason)
+    case transferEnded(TransferOutcome)
+    /// What `leave` asked for is done, or cannot be done: `isReleased` is false for a voter that
+    /// the others could not let go.
+    case mayLeave(isReleased: Bool)
 }
 
 package enum DepositionReason: String, Sendable {
@@ -189,4 +128,19 @@ package enum DepositionReason: String, Sendable {
     /// Another ballot, higher than ours, is obeyed by this cluster.
     case superseded
     case resigned
+    /// It told another member to stand.
+    case handedOver
+}
+
+package enum MasterLoss: String, Sendable {
+    case silent
+    case resigned
+    case handedOver
+}
+
+package enum ForeignReason: Equatable, Sendable {
+    /// It runs another policy.
+    case otherPolicy
+    /// It belongs to a cluster that another device founded.
+    case otherCluster(founder: NodeID)
 }

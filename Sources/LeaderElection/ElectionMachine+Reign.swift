@@ -12,13 +12,21 @@ extension ElectionMachine {
         // Votes give no lease: who voted may vote for a later term at once. Only who obeys a
         // heartbeat keeps others waiting.
         role = .master(
-            Reign(ballot: ballot, leaseEnd: now, firstAnswersEnd: now + configuration.lease)
+            Reign(
+                ballot: ballot,
+                began: now,
+                leaseEnd: now,
+                firstAnswersEnd: now + configuration.lease
+            )
         )
         master = ballot
         lastHeartbeat = nil
+        inherited = nil
         record.obeyed = ballot
+        restampConfiguration(ballot)
         effects.append(.persist(record))
         effects.append(.emit(.elected(ballot)))
+        endHandOver(with: ballot, at: now, &effects)
         effects.append(.setTimer(.lease, after: configuration.lease))
         sendHeartbeats(at: now, &effects)
     }
@@ -37,6 +45,7 @@ extension ElectionMachine {
         role = .master(reign)
         master = renewal.ballot
         record.obeyed = renewal.ballot
+        restampConfiguration(renewal.ballot)
         effects.append(.persist(record))
         effects.append(.emit(.renewed(renewal.ballot)))
         sendHeartbeats(at: now, &effects)
@@ -51,7 +60,8 @@ extension ElectionMachine {
         let heartbeat = ElectionMessage.Heartbeat(
             ballot: reign.ballot,
             sequence: reign.sequence,
-            weight: weight(of: reign, at: now)
+            weight: weight(of: reign, at: now),
+            configuration: configuration.policy == .quorum ? record.configuration : nil
         )
         role = .master(reign)
         for member in members where member.node != own {
@@ -59,6 +69,7 @@ extension ElectionMachine {
         }
         effects.append(.setTimer(.heartbeat, after: configuration.heartbeatInterval))
         renewLease(at: now, &effects)
+        tendVoters(at: now, &effects)
     }
 
     private func weight(of reign: Reign, at now: Instant) -> MasterWeight {
@@ -84,7 +95,9 @@ extension ElectionMachine {
             }
             return
         }
-        guard isPresent(member),
+        keepHeld(reply, by: member, &reign)
+        role = .master(reign)
+        guard configuration.policy == .quorum || isPresent(member),
             let sent = reign.sent.first(where: { $0.sequence == reply.sequence })
         else { return }
         let index = reign.answers.firstIndex { $0.node >= member } ?? reign.answers.count
@@ -95,19 +108,21 @@ extension ElectionMachine {
         }
         role = .master(reign)
         renewLease(at: now, &effects)
+        tendVoters(at: now, &effects)
     }
 
     /// The lease lasts from the moment at which the youngest heartbeat was *sent* that a majority
     /// has obeyed.
     mutating func renewLease(at now: Instant, _ effects: inout [ElectionEffect]) {
         guard case .master(var reign) = role else { return }
-        let moments = ([now] + reign.answers.map(\.at)).sorted(by: >)
+        let answers = reign.answers.filter { countsForMajority($0.node) }
+        let moments = ([now] + answers.map(\.at)).sorted(by: >)
         reign.newcomers.removeAll { newcomer in
             now - newcomer.since > configuration.newcomerGrace
                 || reign.answers.contains { $0.node == newcomer.node }
         }
         role = .master(reign)
-        let majority = (members.count - reign.newcomers.count) / 2 + 1
+        let majority = majority(without: reign.newcomers.count)
         guard moments.count >= majority else { return }
         let end = moments[majority - 1] + configuration.lease
         guard end > reign.leaseEnd else { return }
@@ -149,8 +164,9 @@ extension ElectionMachine {
         let ballot = Ballot(term: record.term, node: own)
         reign.renewal = Candidacy(ballot: ballot, isPreVote: false, supporters: [own])
         role = .master(reign)
+        let request = ElectionMessage.VoteRequest(ballot, ownConfiguration)
         for member in members where member.node != own {
-            effects.append(.send(.voteRequest(ballot), to: member.node))
+            effects.append(.send(.voteRequest(request), to: member.node))
         }
         effects.append(.setTimer(.vote, after: configuration.voteTimeout))
         countSupport(at: now, &effects)
@@ -163,14 +179,20 @@ extension ElectionMachine {
         at now: Instant,
         _ effects: inout [ElectionEffect]
     ) {
+        guard isOfThisCluster(heartbeat, at: now, &effects) else { return }
         if case .master(let reign) = role {
             meet(heartbeat, as: reign, at: now, &effects)
             return
         }
         let ballot = heartbeat.ballot
-        let isObeyed = mayObey(ballot)
+        if configuration.policy == .quorum, let obeyed = record.obeyed,
+            obeyed.term == ballot.term, obeyed.node != ballot.node
+        {
+            effects.append(.emit(.ballotConflict(ballot)))
+        }
+        let isObeyed = mayObey(ballot) && !isOutdated(heartbeat)
         if isObeyed {
-            obey(ballot, at: now, &effects)
+            obey(heartbeat, at: now, &effects)
         } else if ballot != resignedBallot, isPresent(ballot.node) {
             rival = (ballot.node, now)
         }
@@ -189,24 +211,32 @@ extension ElectionMachine {
     }
 
     private mutating func obey(
-        _ ballot: Ballot,
+        _ heartbeat: ElectionMessage.Heartbeat,
         at now: Instant,
         _ effects: inout [ElectionEffect]
     ) {
+        let ballot = heartbeat.ballot
         if case .candidate = role {
             role = .follower
             effects.append(.cancelTimer(.vote))
         }
         lastHeartbeat = now
         effects.append(.setTimer(.election, after: configuration.minimumTimeout))
-        guard master != ballot else { return }
+        let newVoters = newerConfiguration(in: heartbeat)
+        guard master != ballot || newVoters != nil else { return }
+        let isNew = master != ballot
         master = ballot
-        if record.obeyed != ballot || record.term < ballot.term {
+        if record.obeyed != ballot || record.term < ballot.term || newVoters != nil {
             learn(term: ballot.term)
             record.obeyed = ballot
+            if let newVoters { record.configuration = newVoters }
             effects.append(.persist(record))
         }
-        effects.append(.emit(.obeys(ballot)))
+        if isNew { effects.append(.emit(.obeys(ballot))) }
+        if let newVoters { effects.append(.emit(.votersChanged(newVoters))) }
+        inherited = nil
+        if isNew { endHandOver(with: ballot, at: now, &effects) }
+        if isLeaving { tendDeparture(at: now, &effects) }
     }
 
     private func answer(
@@ -214,17 +244,25 @@ extension ElectionMachine {
         isObeyed: Bool,
         _ effects: inout [ElectionEffect]
     ) {
+        let held = ownConfiguration
+        // A device of no cluster yet has nothing to say that would count.
+        guard configuration.policy == .available || held != nil else { return }
         let reply = ElectionMessage.HeartbeatReply(
             ballot: heartbeat.ballot,
             sequence: heartbeat.sequence,
             isObeyed: isObeyed,
-            term: record.term
+            term: record.term,
+            configuration: held
         )
         effects.append(.send(.heartbeatReply(reply), to: heartbeat.ballot.node))
+        inform(heartbeat.ballot.node, of: heartbeat.configuration?.id, &effects)
     }
 
-    /// Two masters meet: the one with less to lose gives way, and the other makes sure that its
-    /// ballot is the higher one.
+    /// Two masters meet: one gives way, and the other makes sure that its ballot is the higher
+    /// one.
+    ///
+    /// Under `available` the one with less to lose gives way. Under `quorum` the lower ballot does:
+    /// nobody voted for it any more when the higher one was elected.
     private mutating func meet(
         _ heartbeat: ElectionMessage.Heartbeat,
         as reign: Reign,
@@ -232,20 +270,30 @@ extension ElectionMachine {
         _ effects: inout [ElectionEffect]
     ) {
         let ballot = heartbeat.ballot
-        guard ballot.node != own, ballot != reign.ballot else {
+        let isAlarming = configuration.policy == .quorum && ballot.term == reign.ballot.term
+        guard ballot.node != own, ballot != reign.ballot, !isAlarming else {
             effects.append(.emit(.ballotConflict(ballot)))
             return
         }
-        let ours = (weight(of: reign, at: now), reign.ballot)
-        if ours > (heartbeat.weight, ballot) {
+        let isStaying =
+            switch configuration.policy {
+            case .available:
+                (weight(of: reign, at: now), reign.ballot) > (heartbeat.weight, ballot)
+            case .quorum: reign.ballot > ballot
+            }
+        if isStaying {
             if ballot > reign.ballot { renewBallot(above: ballot.term, at: now, &effects) }
             answer(heartbeat, isObeyed: false, &effects)
-        } else {
+            return
+        }
+        switch configuration.policy {
+        case .available:
             for member in members where member.node != own {
                 effects.append(.send(.resign(reign.ballot), to: member.node))
             }
             depose(.gaveWay, &effects)
-            hear(heartbeat, at: now, &effects)
+        case .quorum: depose(.superseded, &effects)
         }
+        hear(heartbeat, at: now, &effects)
     }
 }

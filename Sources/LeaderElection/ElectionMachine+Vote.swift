@@ -9,11 +9,11 @@ extension ElectionMachine {
         after grace: Duration = .zero,
         _ effects: inout [ElectionEffect]
     ) {
-        guard !hasResigned else { return }
+        guard mayStand else { return }
         effects.append(.setTimer(.election, after: grace + electionDelay()))
     }
 
-    private mutating func electionDelay() -> Duration {
+    mutating func electionDelay() -> Duration {
         let standing =
             members.first { $0.node == own }
             ?? Standing(holdsWantedModel: false, hasEngine: false, node: own)
@@ -37,11 +37,11 @@ extension ElectionMachine {
             if now < due {
                 effects.append(.setTimer(.election, after: due - now))
             } else {
-                loseMaster(&effects)
+                loseMaster(.silent, &effects)
             }
             return
         }
-        guard !hasResigned else { return }
+        guard mayStand else { return }
         if let rival = liveRival(at: now) {
             let due = rival.heard + configuration.minimumTimeout
             effects.append(.setTimer(.election, after: due - now + electionDelay()))
@@ -54,21 +54,28 @@ extension ElectionMachine {
         let ballot = Ballot(term: record.term + 1, node: own)
         role = .candidate(Candidacy(ballot: ballot, isPreVote: true, supporters: [own]))
         effects.append(.emit(.stands(ballot)))
+        let request = ElectionMessage.VoteRequest(ballot, ownConfiguration)
         for member in members where member.node != own {
-            effects.append(.send(.preVoteRequest(ballot), to: member.node))
+            effects.append(.send(.preVoteRequest(request), to: member.node))
         }
         effects.append(.setTimer(.vote, after: configuration.voteTimeout))
         countSupport(at: now, &effects)
     }
 
-    private mutating func askForVotes(at now: Instant, _ effects: inout [ElectionEffect]) {
+    mutating func askForVotes(at now: Instant, _ effects: inout [ElectionEffect]) {
         let ballot = Ballot(term: record.term + 1, node: own)
         learn(term: ballot.term)
         record.vote = own
         effects.append(.persist(record))
         role = .candidate(Candidacy(ballot: ballot, isPreVote: false, supporters: [own]))
+        let request = ElectionMessage.VoteRequest(ballot, ownConfiguration)
         for member in members where member.node != own {
-            effects.append(.send(.voteRequest(ballot), to: member.node))
+            // Who has not heard that the old master gave up would refuse.
+            if let inherited, now < inherited.until {
+                let word = ElectionMessage.HandOver(ballot: inherited.ballot, target: own)
+                effects.append(.send(.handOver(word), to: member.node))
+            }
+            effects.append(.send(.voteRequest(request), to: member.node))
         }
         effects.append(.setTimer(.vote, after: configuration.voteTimeout))
         countSupport(at: now, &effects)
@@ -79,7 +86,11 @@ extension ElectionMachine {
         case .follower: break
         case .candidate:
             role = .follower
-            awaitElection(&effects)
+            if let inherited, now < inherited.until {
+                effects.append(.setTimer(.election, after: Self.heirRetryDelay))
+            } else {
+                awaitElection(&effects)
+            }
         case .master(var reign):
             // The renewal found too few voters; the next refused heartbeat starts another.
             reign.renewal = nil
@@ -123,7 +134,9 @@ extension ElectionMachine {
         }
     }
 
-    /// Goes on as soon as a majority of the present members supports what was asked for.
+    private static let heirRetryDelay: Duration = .milliseconds(50)
+
+    /// Goes on as soon as a majority supports what was asked for.
     mutating func countSupport(at now: Instant, _ effects: inout [ElectionEffect]) {
         switch role {
         case .follower: break
@@ -140,16 +153,14 @@ extension ElectionMachine {
         }
     }
 
-    private func isMajority(_ supporters: [NodeID]) -> Bool {
-        supporters.count { isPresent($0) } >= majority
-    }
-
     // MARK: - As a voter
 
     /// Whether this member would vote for the ballot if asked in earnest.
-    func wouldVote(for ballot: Ballot, at now: Instant) -> Bool {
+    func wouldVote(for request: ElectionMessage.VoteRequest, at now: Instant) -> Bool {
+        let ballot = request.ballot
         guard ballot.term > record.term || (ballot.term == record.term && isFree(for: ballot.node)),
-            record.obeyed.map({ ballot > $0 }) ?? true
+            record.obeyed.map({ ballot > $0 }) ?? true,
+            allowsConfiguration(of: request)
         else { return false }
         if Mutant.unseatsMaster.isPlanted { return true }
         if let master {
@@ -172,12 +183,13 @@ extension ElectionMachine {
     }
 
     mutating func judge(
-        _ ballot: Ballot,
+        _ request: ElectionMessage.VoteRequest,
         from sender: NodeID,
         at now: Instant,
         _ effects: inout [ElectionEffect]
     ) {
-        let isGranted = ballot.node == sender && wouldVote(for: ballot, at: now)
+        let ballot = request.ballot
+        let isGranted = ballot.node == sender && wouldVote(for: request, at: now)
         if isGranted {
             learn(term: ballot.term)
             record.vote = ballot.node
@@ -191,5 +203,6 @@ extension ElectionMachine {
             term: record.term
         )
         effects.append(.send(.voteReply(reply), to: sender))
+        inform(sender, of: request.configuration, &effects)
     }
 }

@@ -1,11 +1,13 @@
 package import Primitives
 
 /// Who is master: Raft's election (Ongaro, Ousterhout 2014) without its log, with pre-votes,
-/// leases and ranks, under the policy `available`.
+/// leases and ranks.
 ///
-/// Every mutually reachable side keeps serving: a candidate needs the votes of a majority of the
-/// members that it sees as present, itself included. Three things always hold: one master a
-/// ballot; a member obeys only rising ballots; a master whose lease has ended knows it.
+/// Under the policy `available` every mutually reachable side keeps serving: a candidate needs the
+/// votes of a majority of the members that it sees as present, itself included. Under `quorum` it
+/// needs those of a majority of the voters in its configuration. Three things always hold: one
+/// master a ballot (under `quorum` one a term); a member obeys only rising ballots; a master whose
+/// lease has ended knows it.
 package struct ElectionMachine: Sendable {
     package let configuration: ElectionConfiguration
     package let own: NodeID
@@ -15,8 +17,14 @@ package struct ElectionMachine: Sendable {
     package internal(set) var master: Ballot?
 
     var generator: SeededGenerator
-    /// Who takes part, this member included, sorted by node.
+    /// Who is there, this member included, sorted by node.
+    private var seen: [Standing]
+    /// Who takes part: those of them that run the same policy.
     var members: [Standing]
+    /// Since when each member has been there, so that voters are steady ones; sorted by node.
+    var presentSince: [(node: NodeID, at: Instant)] = []
+    /// Who was heard that cannot be in one cluster with this member.
+    var foreigners: [Foreigner] = []
     var isServing = false
     var hasResigned = false
     /// Before this moment the member votes for nobody: it has forgotten which leases it gave.
@@ -27,6 +35,17 @@ package struct ElectionMachine: Sendable {
     var rival: (node: NodeID, heard: Instant)?
     /// The last ballot that its own master gave up.
     var resignedBallot: Ballot?
+    /// As a master: whom it is about to hand over to.
+    var transfer: Transfer?
+    /// What this member handed over, until it is known how that ended.
+    var handedOver: HandedOver?
+    /// Mastership that was handed over to this member, which still has to win it.
+    var inherited: HandedOver?
+    var isLeaving = false
+    /// It was a voter when it began to leave.
+    var hasVote = false
+    /// `mayLeave` was said.
+    var hasLeave = false
 
     package enum Role: Equatable, Sendable {
         case follower
@@ -49,6 +68,11 @@ package struct ElectionMachine: Sendable {
         package var sent: [(sequence: UInt32, at: Instant)] = []
         /// The latest heartbeat that each member obeyed; sorted by node.
         package var answers: [(node: NodeID, at: Instant)] = []
+        /// Which configuration each member has said that it stored, in which term; sorted by node.
+        package var held: [(node: NodeID, id: ConfigurationID, term: UInt64)] = []
+        /// Voters that asked to be let go.
+        package var leaving: [NodeID] = []
+        let began: Instant
         /// Members that appeared lately, and since when.
         package var newcomers: [(node: NodeID, since: Instant)] = []
         /// Until when no majority obeys anybody else; not in the future before the first answers.
@@ -73,8 +97,10 @@ package struct ElectionMachine: Sendable {
         self.own = own
         self.record = Mutant.forgetsVote.isPlanted ? ElectionRecord() : record
         self.configuration = configuration
+        if Mutant.forgetsVoters.isPlanted { self.record.configuration = nil }
         generator = SeededGenerator(seed: seed)
-        members = [Standing(holdsWantedModel: true, hasEngine: true, node: own)]
+        seen = [Standing(holdsWantedModel: true, hasEngine: true, node: own)]
+        members = seen
     }
 
     package mutating func handle(
@@ -91,6 +117,10 @@ package struct ElectionMachine: Sendable {
         case .members(let standings): membersChanged(standings, at: now, &effects)
         case .serving(let isServing): self.isServing = isServing
         case .resign: resign(&effects)
+        case .found: found(&effects)
+        case .transfer(let target): beginTransfer(to: target, at: now, &effects)
+        case .yield: yield(at: now, &effects)
+        case .leave: leave(at: now, &effects)
         case .timer(let timer): fired(timer, at: now, &effects)
         }
     }
@@ -101,17 +131,20 @@ package struct ElectionMachine: Sendable {
         at now: Instant,
         _ effects: inout [ElectionEffect]
     ) {
-        guard sender != own else { return }
+        guard sender != own, isOfThisPolicy(message, from: sender, at: now, &effects) else {
+            return
+        }
         switch message {
-        case .preVoteRequest(let ballot):
-            let isGranted = wouldVote(for: ballot, at: now)
+        case .preVoteRequest(let request):
+            let isGranted = wouldVote(for: request, at: now)
             let reply = ElectionMessage.VoteReply(
-                ballot: ballot,
+                ballot: request.ballot,
                 isGranted: isGranted,
                 term: record.term
             )
             effects.append(.send(.preVoteReply(reply), to: sender))
-        case .voteRequest(let ballot): judge(ballot, from: sender, at: now, &effects)
+            inform(sender, of: request.configuration, &effects)
+        case .voteRequest(let request): judge(request, from: sender, at: now, &effects)
         case .preVoteReply(let reply):
             countVote(reply, isPreVote: true, from: sender, at: now, &effects)
         case .voteReply(let reply):
@@ -123,7 +156,12 @@ package struct ElectionMachine: Sendable {
         case .resign(let ballot):
             guard ballot.node == sender else { return }
             resignedBallot = ballot
-            if master == ballot { loseMaster(&effects) }
+            if master == ballot { loseMaster(.resigned, &effects) }
+        case .configuration(let newer): learn(newer, from: sender, at: now, &effects)
+        case .transferOffer(let ballot): judgeOffer(ballot, from: sender, at: now, &effects)
+        case .transferAnswer(let answer): answered(answer, by: sender, at: now, &effects)
+        case .handOver(let handOver): hear(handOver, from: sender, at: now, &effects)
+        case .release(let ballot): hearRelease(ballot, from: sender, at: now, &effects)
         }
     }
 
@@ -143,6 +181,8 @@ package struct ElectionMachine: Sendable {
                 sendHeartbeats(at: now, &effects)
             }
         case .lease: leaseDue(at: now, &effects)
+        case .transfer: transferDue(at: now, &effects)
+        case .release: tendDeparture(at: now, &effects)
         }
     }
 
@@ -151,16 +191,37 @@ package struct ElectionMachine: Sendable {
         at now: Instant,
         _ effects: inout [ElectionEffect]
     ) {
+        seen = standings
+        if configuration.policy == .quorum { notePresence(at: now) }
+        foreigners.removeAll { foreigner in
+            !standings.contains { $0.node == foreigner.node }
+        }
+        for standing in standings {
+            guard let policy = standing.policy else { continue }
+            if policy != configuration.policy {
+                meetForeigner(standing.node, .otherPolicy, at: now, &effects)
+            } else if hasOtherPolicy(standing.node) {
+                foreigners.removeAll { $0.node == standing.node }
+            }
+        }
+        countMembers(at: now, &effects)
+    }
+
+    /// Takes everybody for a member who is there and runs the same policy.
+    mutating func countMembers(at now: Instant, _ effects: inout [ElectionEffect]) {
         let known = members.map(\.node)
-        members = standings
+        // Usually it is the same list, which is long in large clusters.
+        members = foreigners.isEmpty ? seen : seen.filter { !hasOtherPolicy($0.node) }
         // Fewer members may need fewer votes, and fewer answers.
         switch role {
         case .follower: break
         case .candidate: countSupport(at: now, &effects)
         case .master(var reign):
-            reign.answers.removeAll { !isPresent($0.node) }
+            if configuration.policy == .available {
+                reign.answers.removeAll { !isPresent($0.node) }
+            }
             reign.newcomers.removeAll { !isPresent($0.node) }
-            for standing in standings where !known.contains(standing.node) {
+            for standing in members where !known.contains(standing.node) {
                 reign.newcomers.append((standing.node, now))
             }
             role = .master(reign)
@@ -168,7 +229,17 @@ package struct ElectionMachine: Sendable {
         }
     }
 
-    private mutating func resign(_ effects: inout [ElectionEffect]) {
+    private mutating func notePresence(at now: Instant) {
+        let before = presentSince
+        var next = before.startIndex
+        presentSince = seen.map { standing in
+            while next < before.endIndex, before[next].node < standing.node { next += 1 }
+            let isKnown = next < before.endIndex && before[next].node == standing.node
+            return (standing.node, isKnown ? before[next].at : now)
+        }
+    }
+
+    mutating func resign(_ effects: inout [ElectionEffect]) {
         hasResigned = true
         effects.append(.cancelTimer(.vote))
         if case .master(let reign) = role {
@@ -182,9 +253,6 @@ package struct ElectionMachine: Sendable {
 
     // MARK: - Shared
 
-    /// How many of the present members make a majority, this member included.
-    var majority: Int { members.count / 2 + 1 }
-
     func isPresent(_ node: NodeID) -> Bool {
         members.contains { $0.node == node }
     }
@@ -196,11 +264,11 @@ package struct ElectionMachine: Sendable {
         record.vote = nil
     }
 
-    mutating func loseMaster(_ effects: inout [ElectionEffect]) {
+    mutating func loseMaster(_ loss: MasterLoss, _ effects: inout [ElectionEffect]) {
         guard let lost = master else { return }
         master = nil
         lastHeartbeat = nil
-        effects.append(.emit(.masterLost(lost)))
+        effects.append(.emit(.masterLost(lost, loss)))
         awaitElection(&effects)
     }
 
@@ -214,5 +282,10 @@ package struct ElectionMachine: Sendable {
         effects.append(.cancelTimer(.lease))
         effects.append(.emit(.deposed(reign.ballot, reason)))
         awaitElection(&effects)
+        if let transfer {
+            self.transfer = nil
+            let outcome = TransferOutcome(target: transfer.target, result: .refused(.deposed))
+            effects.append(.emit(.transferEnded(outcome)))
+        }
     }
 }

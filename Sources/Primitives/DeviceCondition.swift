@@ -95,11 +95,3 @@ package struct ThreePartVersion: Hashable, Sendable, CustomStringConvertible {
 
     package var description: String { "\(major).\(minor).\(patch)" }
 }
-
-/// How a cluster elects: whether a side that is cut off goes on by itself.
-package enum ElectionPolicy: UInt8, Hashable, Sendable, CaseIterable {
-    /// Every side that is connected has a master of its own.
-    case available = 1
-    /// At most one master anywhere.
-    case quorum = 2
-}

@@ -39,6 +39,16 @@ package enum Mutant: String, CaseIterable, Sendable {
     case neverBuries
     /// One unreadable datagram ends the receiving of all.
     case goesDeaf
+    /// Under `quorum` a majority of the members that are seen is enough.
+    case countsAllMembers
+    /// A voter votes for a candidate with older voters than its own.
+    case votesForOldVoters
+    /// A master changes several voters at a time, and does not wait until a change is held.
+    case changesVotersAtOnce
+    /// The voters that were stored are not read again.
+    case forgetsVoters
+    /// A master that hands over goes on as master.
+    case reignsOn
 
     #if Mutants
     private static let planted = Atomic<Int>(-1)

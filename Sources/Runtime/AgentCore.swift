@@ -11,6 +11,7 @@ package final class AgentCore: Sendable {
     package let election: Election
     package let placement: Placement
     package let supervisor: Supervisor
+    private let departure: Departure
     private let world: World
     private let configuration: CoreConfiguration
 
@@ -67,6 +68,12 @@ package final class AgentCore: Sendable {
             launch: launch,
             worker: worker
         )
+        departure = Departure(
+            world: world,
+            membership: membership,
+            election: election,
+            placement: placement
+        )
     }
 
     /// This agent's identity.
@@ -107,11 +114,39 @@ package final class AgentCore: Sendable {
     }
 
     package func factsChanged(_ facts: DeviceFacts) {
-        membership.assumeIsolated { membership in
-            // Whom this agent reaches is not measured by whoever measures the device.
-            let gaps = membership.machine.own.facts.gaps
-            membership.handle(.facts(facts.with(gaps: gaps)))
-        }
+        membership.assumeIsolated { $0.measured(facts) }
+    }
+
+    /// Founds a cluster with this device as its first voter; false if it belongs to one.
+    package func found() -> Bool {
+        election.assumeIsolated { $0.found() }
+    }
+
+    /// Hands mastership over to a member, which only the master can.
+    ///
+    /// The completion always follows.
+    package func transfer(
+        to target: NodeID,
+        completion: @escaping @Sendable (TransferOutcome) -> Void
+    ) {
+        election.assumeIsolated { $0.transfer(to: target, completion: completion) }
+    }
+
+    /// Takes this device's work away, its mastership, and, for good, its vote.
+    ///
+    /// Whoever asks for good calls `leave` next.
+    ///
+    /// - Returns: false if that is under way already; the completion does not follow then.
+    package func depart(
+        isForGood: Bool,
+        completion: @escaping @Sendable (DepartureReport) -> Void
+    ) -> Bool {
+        departure.assumeIsolated { $0.begin(isForGood: isForGood, completion: completion) }
+    }
+
+    /// The device takes work again.
+    package func undrain() {
+        membership.assumeIsolated { $0.drain(false) }
     }
 
     /// This device is reached at another address now: others are told.
@@ -162,7 +197,10 @@ package final class AgentCore: Sendable {
             master: placement.assumeIsolated { $0.obeyed },
             wanted: placement.assumeIsolated { $0.launch.wanted.model },
             report: placement.assumeIsolated { $0.launch.report },
-            llamaEndpoint: supervisor.assumeIsolated { $0.llamaEndpoint }
+            llamaEndpoint: supervisor.assumeIsolated { $0.llamaEndpoint },
+            policy: configuration.election.policy,
+            voters: election.assumeIsolated { $0.machine.record.configuration },
+            isDrained: membership.assumeIsolated { $0.isDrained }
         )
     }
 }
@@ -231,6 +269,10 @@ package struct CoreSnapshot: Sendable, Equatable {
     package var report: LaunchReport?
     /// Where llama-server answers, if it runs here and is ready.
     package var llamaEndpoint: Endpoint?
+    package var policy = ElectionPolicy.available
+    /// Who elects masters, under the policy `quorum`; nil for a device of no cluster yet.
+    package var voters: VoterConfiguration?
+    package var isDrained = false
 }
 
 extension SeededGenerator {

@@ -19,6 +19,9 @@ package actor Election {
     private var placement: Placement?
     private var view: [Member] = []
     private var wantedFingerprint: UInt64?
+    /// Whoever asked for the transfer that is under way, and whoever waits to leave.
+    private var onTransferEnd: [@Sendable (TransferOutcome) -> Void] = []
+    private var onMayLeave: [@Sendable (Bool) -> Void] = []
 
     init(
         world: World,
@@ -59,15 +62,71 @@ package actor Election {
         tellStandings()
     }
 
-    private func tellStandings() {
-        let standings = view.filter(\.state.isPresent).map { member in
-            Standing(
-                holdsWantedModel: wantedFingerprint.map(member.facts.models.contains) ?? true,
-                hasEngine: !member.facts.engine.isEmpty,
-                node: member.id
-            )
+    /// Founds a cluster; false if this device belongs to one, or if the policy knows none.
+    func found() -> Bool {
+        guard machine.configuration.policy == .quorum, machine.record.configuration == nil else {
+            return false
         }
-        handle(.members(standings))
+        handle(.found)
+        return true
+    }
+
+    /// Hands mastership over, to anybody if no target is named; the completion always follows.
+    func transfer(
+        to target: NodeID?,
+        completion: @escaping @Sendable (TransferOutcome) -> Void
+    ) {
+        guard onTransferEnd.isEmpty else {
+            completion(TransferOutcome(target: target, result: .refused(.busy)))
+            return
+        }
+        onTransferEnd = [completion]
+        handle(target.map { .transfer(to: $0) } ?? .yield)
+    }
+
+    /// Gives up what others count on; the completion says whether the vote was let go, and does
+    /// not follow while there is no master.
+    func leave(completion: @escaping @Sendable (_ isReleased: Bool) -> Void) {
+        onMayLeave.append(completion)
+        handle(.leave)
+    }
+
+    private func tellStandings() {
+        let present = view.filter(\.state.isPresent)
+        // On a network without gaps nobody's reach need be looked at.
+        let gapped = present.filter { !$0.facts.gaps.isEmpty }
+        handle(.members(present.map { standing(of: $0, among: present, gapped: gapped) }))
+    }
+
+    private func standing(
+        of member: Member,
+        among present: [Member],
+        gapped: [Member]
+    ) -> Standing {
+        Standing(
+            holdsWantedModel: wantedFingerprint.map(member.facts.models.contains) ?? true,
+            hasEngine: !member.facts.engine.isEmpty,
+            node: member.id,
+            takesWork: member.facts.memoryAvailable > .zero,
+            reachesEveryWorker: gapped.isEmpty || Self.reaches(member, allOf: present),
+            isOnMains: member.facts.condition.power.isLasting,
+            uptime: member.facts.condition.uptime,
+            policy: member.facts.policy
+        )
+    }
+
+    /// Whether datagrams reach every possible worker, and streams do, whichever side dials.
+    private static func reaches(_ member: Member, allOf present: [Member]) -> Bool {
+        present.allSatisfy { other in
+            guard other.id != member.id, !other.facts.engine.isEmpty else { return true }
+            let there = gap(from: member, to: other)
+            if there.contains(.datagrams) { return false }
+            return !there.contains(.streams) || !gap(from: other, to: member).contains(.streams)
+        }
+    }
+
+    private static func gap(from member: Member, to other: Member) -> ReachGap.Failures {
+        member.facts.gaps.first { $0.tag == other.id.tag }?.failures ?? []
     }
 
     private func perform(_ effects: [ElectionEffect]) {
@@ -88,6 +147,9 @@ package actor Election {
             if !isUntold { perform(effect) }
         case .emit(.masterLost):
             _ = barrier.drop { if case .emit(.obeys) = $0 { true } else { false } }
+            perform(effect)
+        case .emit(.transferEnded), .emit(.mayLeave):
+            // Somebody waits for these, and nothing depends on them.
             perform(effect)
         case .send, .persist, .setTimer, .cancelTimer, .emit:
             barrier.hold(effect)
@@ -129,6 +191,19 @@ package actor Election {
     private func tell(_ event: ElectionEvent) {
         world.observer.log(event.record(own: machine.own, names: view))
         placement?.assumeIsolated { $0.election(event) }
+        switch event {
+        case .transferEnded(let outcome):
+            let completions = onTransferEnd
+            onTransferEnd = []
+            for completion in completions { completion(outcome) }
+        case .mayLeave(let isReleased):
+            let completions = onMayLeave
+            onMayLeave = []
+            for completion in completions { completion(isReleased) }
+        case .elected, .renewed, .deposed, .obeys, .masterLost, .stands, .ballotConflict,
+            .founded, .votersChanged, .foreign:
+            break
+        }
         world.observer.changed()
     }
 }

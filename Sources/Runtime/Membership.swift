@@ -27,6 +27,9 @@ package actor Membership {
     private var isDeaf = false
     private var sendBuffer: [UInt8] = []
     private var peers: Peers?
+    /// What was last measured of this device, and whether it takes no work all the same.
+    var measuredFacts: DeviceFacts
+    var isDrained = false
     var streams: [UInt64: OpenStream] = [:]
     var nextStream: UInt64 = 0
     /// Members between whom and this agent idle streams are kept; sorted by id.
@@ -47,6 +50,7 @@ package actor Membership {
         self.keeper = keeper
         self.machine = machine
         self.cluster = cluster
+        measuredFacts = machine.own.facts
         timers = LoopTimers(loop: world.loop)
         sendBuffer.reserveCapacity(Datagram.byteLimit)
     }

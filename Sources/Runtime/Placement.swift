@@ -113,7 +113,9 @@ package actor Placement {
             obeyed = nil
             handle(.obeys(nil))
             handle(.follows(nil))
-        case .stands, .ballotConflict: break
+        case .stands, .ballotConflict, .founded, .votersChanged, .foreign, .transferEnded,
+            .mayLeave:
+            break
         }
     }
 

@@ -1,5 +1,4 @@
 import LayerPlacement
-import LeaderElection
 import Primitives
 import SWIM
 import Supervision
@@ -80,13 +79,13 @@ extension Member {
 }
 
 extension [(key: String, value: LogValue)] {
-    fileprivate func adding(_ key: String, _ value: LogValue) -> Self {
+    func adding(_ key: String, _ value: LogValue) -> Self {
         self + [(key, value)]
     }
 }
 
 extension LogRecord {
-    fileprivate init(
+    init(
         _ id: String,
         _ level: LogLevel,
         _ message: String,
@@ -94,72 +93,6 @@ extension LogRecord {
     ) {
         self.init(id, level, message)
         self.fields = fields
-    }
-}
-
-extension ElectionEvent {
-    func record(own: NodeID, names: [Member]) -> LogRecord {
-        switch self {
-        case .elected(let ballot):
-            LogRecord("election.elected", .notice, "Node elected Master", ballot.fields(names))
-        case .renewed(let ballot):
-            LogRecord(
-                "election.renewed",
-                .info,
-                "Still master, under a higher ballot",
-                ballot.fields(names)
-            )
-        case .deposed(let ballot, let reason):
-            LogRecord(
-                "election.deposed",
-                .warning,
-                "No longer master: \(reason.text)",
-                ballot.fields(names).adding("reason", .text(reason.rawValue))
-            )
-        case .obeys(let ballot):
-            LogRecord(
-                "election.obeys",
-                .notice,
-                "Started worker process",
-                ballot.fields(names)
-            )
-        case .masterLost(let ballot):
-            LogRecord(
-                "election.masterLost",
-                .warning,
-                "The master fell silent",
-                ballot.fields(names)
-            )
-        case .stands(let ballot):
-            LogRecord("election.stands", .debug, "Standing for master", ballot.fields(names))
-        case .ballotConflict(let ballot):
-            LogRecord(
-                "election.ballotConflict",
-                .critical,
-                "Two masters under one ballot: a state folder was copied or restored",
-                ballot.fields(names)
-            )
-        }
-    }
-}
-
-extension DepositionReason {
-    fileprivate var text: String {
-        switch self {
-        case .leaseExpired: "too few members answered in time"
-        case .gaveWay: "another master has more to lose"
-        case .superseded: "a higher ballot is obeyed"
-        case .resigned: "it resigned"
-        }
-    }
-}
-
-extension Ballot {
-    fileprivate func fields(_ names: [Member]) -> [(key: String, value: LogValue)] {
-        [
-            ("term", .integer(Int64(clamping: term))), ("master", .text("\(node)")),
-            ("masterName", .text(names.name(of: node))),
-        ]
     }
 }
 

@@ -11,22 +11,22 @@ enum ElectionGlance {
     case heartbeatReply(Ballot, isObeyed: Bool)
     case other
 
-    private static let heartbeatKind: UInt8 = 20
-    private static let heartbeatReplyKind: UInt8 = 21
+    /// Kinds without voters, and the same with them.
+    private static let lookedAtKinds: [UInt8] = [17, 18, 19, 20, 21, 24, 25, 26]
     private static let heartbeatByteCount = 32
     private static let heartbeatReplyByteCount = 38
+    private static let configurationIDByteCount = 28
+    private static let voterByteCount = 16
 
     /// Nil if the datagram carries no election message that an oracle cares about.
     init?(_ bytes: Span<UInt8>) {
         let kindOffset = WireHeader.byteCount + 2
         guard bytes.count > kindOffset else { return nil }
         let kind = bytes[kindOffset]
-        guard 17...21 ~= kind else { return nil }
+        guard Self.lookedAtKinds.contains(kind) else { return nil }
         let byteCount = bytes.count - kindOffset
         var offset = kindOffset + 1
-        guard
-            kind == Self.heartbeatKind && byteCount == Self.heartbeatByteCount
-                || kind == Self.heartbeatReplyKind && byteCount == Self.heartbeatReplyByteCount,
+        guard let isReply = Self.isReply(kind, byteCount: byteCount),
             let term = try? bytes.readBigEndian(UInt64.self, at: &offset),
             let high = try? bytes.readBigEndian(UInt64.self, at: &offset),
             let low = try? bytes.readBigEndian(UInt64.self, at: &offset),
@@ -37,8 +37,22 @@ enum ElectionGlance {
         }
         let ballot = Ballot(term: term, node: NodeID(high: high, low: low))
         self =
-            kind == Self.heartbeatKind
-            ? .heartbeat(ballot, sequence: sequence)
-            : .heartbeatReply(ballot, isObeyed: bytes[offset] == 1)
+            isReply
+            ? .heartbeatReply(ballot, isObeyed: bytes[offset] == 1)
+            : .heartbeat(ballot, sequence: sequence)
+    }
+
+    /// Nil for what is neither a whole heartbeat nor a whole answer to one.
+    private static func isReply(_ kind: UInt8, byteCount: Int) -> Bool? {
+        switch kind {
+        case 20: return byteCount == heartbeatByteCount ? false : nil
+        case 21: return byteCount == heartbeatReplyByteCount ? true : nil
+        case 25:
+            let rest = byteCount - heartbeatByteCount - configurationIDByteCount - 1
+            return rest > 0 && rest % voterByteCount == 0 ? false : nil
+        case 26:
+            return byteCount == heartbeatReplyByteCount + configurationIDByteCount ? true : nil
+        default: return nil
+        }
     }
 }

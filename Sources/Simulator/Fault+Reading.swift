@@ -4,6 +4,7 @@ extension ScheduledFault {
     private static let kinds = [
         "partition", "oneWay", "bridge", "isolation", "link", "jam", "reset", "crash", "join",
         "stall", "slow", "drift", "jump", "disk", "rpcServer", "llamaServer",
+        "transfer", "leave", "drain",
     ]
 
     init(_ value: JSONValue, _ path: String, _ nodes: NodeNames) throws(ScenarioError) {
@@ -107,6 +108,9 @@ extension Fault {
                 try fields.demand("does", ScenarioValue.choice(DiskTrouble.self))
             )
         case "join": self = .join(try fields.demand("node", nodes.set))
+        case "transfer": self = .transfer(to: try fields.demand("to", nodes.one))
+        case "leave": self = .leave(try fields.demand("node", nodes.set))
+        case "drain": self = .drain(try fields.demand("node", nodes.set))
         case "llamaServer":
             self = .llamaServer(
                 try fields.demand("node", nodes.set),
@@ -126,6 +130,7 @@ extension Fault {
         case "oneWay", "jam", "reset": ["from", "to"]
         case "bridge": ["sides", "over"]
         case "isolation": ["nodes"]
+        case "transfer": ["to"]
         case "crash": ["node", "disk", "power"]
         case "drift": ["node", "rate"]
         case "slow": ["node", "factor"]

@@ -60,6 +60,9 @@ extension Fault {
         case .disk(let nodes, let does): return kept(nodes).map { .disk($0, does) }
         case .join(let nodes): return kept(nodes).map { .join($0) }
         case .llamaServer(let nodes, let does): return kept(nodes).map { .llamaServer($0, does) }
+        case .transfer(let target): return kept([target]).map { .transfer(to: $0[0]) }
+        case .leave(let nodes): return kept(nodes).map { .leave($0) }
+        case .drain(let nodes): return kept(nodes).map { .drain($0) }
         }
     }
 }

@@ -52,6 +52,11 @@ extension Scenario {
         case .join(let nodes): return ("join", [node(nodes)])
         case .llamaServer(let nodes, let does):
             return ("llamaServer", [node(nodes), self.does(does.rawValue)])
+        case .transfer(let target):
+            let to = ScenarioText.quoted(Self.name(of: target))
+            return ("transfer", [ScenarioText.member("to", to)])
+        case .leave(let nodes): return ("leave", [node(nodes)])
+        case .drain(let nodes): return ("drain", [node(nodes)])
         }
     }
 

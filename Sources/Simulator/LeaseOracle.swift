@@ -18,6 +18,8 @@ struct LeaseOracle {
         // Looked up by key only.
         var answered: [NodeID: Int64] = [:]
         var presentSince: [NodeID: Int64] = [:]
+        /// Under `quorum` they alone count.
+        var voters: [NodeID]?
     }
 
     private var watches: [Watch]
@@ -50,6 +52,7 @@ struct LeaseOracle {
     mutating func look(at host: SimulatedHost, _ snapshot: CoreSnapshot, at now: Int64) {
         if snapshot.master?.node == host.identity {
             begin(host)
+            if let voters = snapshot.voters { watches[host.index].voters = voters.voters }
             // Until now the view was as before; alone, a master is its own majority.
             count(host, at: now)
             watch(snapshot.view, host.index, now)
@@ -77,6 +80,7 @@ struct LeaseOracle {
         if watches[host.index].ballot != ballot { watches[host.index].lastWon = now }
         watches[host.index].ballot = ballot
         watches[host.index].sequence = sequence
+        watches[host.index].voters = simulation.quorum.voters(of: host)
         watch(view, host.index, now)
         count(host, at: now)
         let age = now - watches[host.index].lastWon
@@ -96,6 +100,13 @@ struct LeaseOracle {
     /// count only if they did.
     private mutating func count(_ host: SimulatedHost, at now: Int64) {
         let watch = watches[host.index]
+        if let voters = watch.voters {
+            let moments = voters.compactMap { $0 == host.identity ? now : watch.answered[$0] }
+            guard moments.count > voters.count / 2 else { return }
+            let moment = moments.sorted(by: >)[voters.count / 2]
+            watches[host.index].lastWon = max(watch.lastWon, moment)
+            return
+        }
         var moments = [now]
         var silentCount = 0
         // The order in which a dictionary tells them changes nothing here.
@@ -126,7 +137,7 @@ struct LeaseOracle {
             return
         }
         watches[index].presentSince = [:]
-        watches[index].answered = [:]
+        if before.voters == nil { watches[index].answered = [:] }
         for member in view where member.state.isPresent {
             watches[index].presentSince[member.id] = before.presentSince[member.id] ?? now
             watches[index].answered[member.id] = before.answered[member.id]

@@ -91,6 +91,9 @@ struct LivenessOracle {
             host.snapshot.map { State(host: host, snapshot: $0) }
         }
         guard let first = states.first else { return nil }
+        if simulation.scenario.policy == .quorum, !simulation.quorum.hasQuorum(side) {
+            return problemWithoutQuorum(states) ?? viewProblem(of: states, simulation)
+        }
         for state in states {
             guard let ballot = state.snapshot.master else {
                 return ("L1", "\(state.host.name) obeys no master")
@@ -103,7 +106,25 @@ struct LivenessOracle {
         guard isOnSide || liveness.core != nil else {
             return ("L1", "the master that \(first.host.name) obeys is not on its side")
         }
-        let members = side.map(\.identity)
+        return viewProblem(of: states, simulation)
+    }
+
+    /// Where no majority of the voters is, nobody may be master; who else may be about is only
+    /// known if all nodes are judged.
+    private func problemWithoutQuorum(
+        _ states: [State]
+    ) -> (invariant: String, detail: String)? {
+        guard liveness.core == nil,
+            let master = states.first(where: { $0.snapshot.master?.node == $0.host.identity })
+        else { return nil }
+        return ("L3", "\(master.host.name) is master, and no majority of the voters is there")
+    }
+
+    private func viewProblem(
+        of states: [State],
+        _ simulation: Simulation
+    ) -> (invariant: String, detail: String)? {
+        let members = states.map(\.host.identity)
         for state in states {
             let present = state.snapshot.view.filter(\.state.isPresent).map(\.id)
             if let missing = members.first(where: { !present.contains($0) }) {
@@ -143,7 +164,12 @@ struct LivenessOracle {
             }
         }
         let isAnybodyUp = simulation.hosts.contains { $0.core != nil && !$0.isStalled }
-        return hasMaster || !isAnybodyUp ? nil : "nobody is master and could run what is wanted"
+        let isMissed =
+            simulation.scenario.policy == .available
+            || Self.sides(of: simulation.hosts.filter { $0.core != nil }, simulation)
+                .contains { simulation.quorum.hasQuorum($0) }
+        guard !hasMaster, isAnybodyUp, isMissed else { return nil }
+        return "nobody is master and could run what is wanted"
     }
 
     // MARK: - Sides

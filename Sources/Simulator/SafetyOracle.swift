@@ -137,6 +137,7 @@ struct SafetyOracle {
             guard simulation.lease.isNew(ballot, sequence, host), let core = host.core else {
                 return
             }
+            simulation.quorum.reigns(ballot, simulation)
             simulation.lease.reigns(ballot, sequence, host, core.view, simulation)
             return
         case .heartbeatReply(let ballot, isObeyed: true):
@@ -154,7 +155,7 @@ struct SafetyOracle {
         guard let datagram = try? Datagram(decoding: bytes, cluster: cluster) else { return }
         for case .election(let message) in datagram.messages {
             switch message {
-            case .voteRequest(let ballot): vote(for: ballot, by: host, simulation)
+            case .voteRequest(let request): vote(for: request.ballot, by: host, simulation)
             case .voteReply(let reply) where reply.isGranted:
                 simulation.statistics.records["vote.granted", default: 0] += 1
                 vote(for: reply.ballot, by: host, simulation)
@@ -163,7 +164,9 @@ struct SafetyOracle {
                 if !reply.isGranted {
                     simulation.statistics.records["preVote.refused", default: 0] += 1
                 }
-            case .heartbeat, .heartbeatReply, .preVoteRequest, .resign: break
+            case .heartbeat, .heartbeatReply, .preVoteRequest, .resign, .configuration,
+                .transferOffer, .transferAnswer, .handOver, .release:
+                break
             }
         }
     }

@@ -35,7 +35,8 @@ extension Scenario {
                 )
             } ?? []
         swarm = try fields.take("swarm", Swarm.init)
-        if let policy = fields.take("policy") { try Self.readPolicy(policy) }
+        policy =
+            try fields.take("policy", Self.policy) ?? .available
         expectations =
             try fields.take("expect") { value, path throws(ScenarioError) in
                 try ScenarioValue.list(
@@ -72,18 +73,14 @@ extension Scenario {
         }
     }
 
-    /// The only policy so far is what runs anyway.
-    private static func readPolicy(_ value: JSONValue) throws(ScenarioError) {
-        switch value.content {
-        case .text("available"): return
-        case .text("quorum"):
-            throw ScenarioError(
-                "\"quorum\" is not there yet; only \"available\" can be simulated",
-                at: value.position,
-                keyPath: "policy"
-            )
-        default: throw ScenarioValue.mismatch("\"available\"", value, "policy")
+    private static func policy(
+        _ value: JSONValue,
+        _ path: String
+    ) throws(ScenarioError) -> ElectionPolicy {
+        guard case .text(let name) = value.content, let policy = ElectionPolicy(named: name) else {
+            throw ScenarioValue.mismatch("one of \"available\", \"quorum\"", value, path)
         }
+        return policy
     }
 
     /// When the last thing happens that is not permanent.

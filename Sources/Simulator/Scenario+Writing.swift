@@ -19,6 +19,7 @@ extension Scenario {
             ScenarioText.member("duration", ScenarioText.quoted(duration)),
             ScenarioText.member("startWithin", ScenarioText.quoted(startWithin)),
             ScenarioText.member("seeds", nodes(seeds)),
+            ScenarioText.member("policy", ScenarioText.quoted(policy.name)),
             ScenarioText.member("network", ScenarioText.object(network.asChange.members)),
         ]
         if let model { members.append(ScenarioText.member("model", text(of: model))) }

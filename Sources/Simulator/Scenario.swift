@@ -1,5 +1,5 @@
 package import LayerPlacement
-import Primitives
+package import Primitives
 
 /// A simulated run, whole: how many nodes, what network, what goes wrong when, and what must hold.
 ///
@@ -19,6 +19,8 @@ package struct Scenario: Equatable, Sendable {
     package var startWithin: Duration = .milliseconds(500)
     /// Whom every node asks for the others; stands for beacons too.
     package var seeds: [Int] = [0]
+    /// Under `quorum` somebody founds the cluster on the first of the seeds, once.
+    package var policy = ElectionPolicy.available
     package var model: ScenarioModel?
     package var faults: [ScheduledFault] = []
     package var swarm: Swarm?
@@ -130,6 +132,12 @@ package enum Fault: Equatable, Sendable {
     /// The nodes are switched on now, and not at the beginning.
     case join([Int])
     case llamaServer([Int], LlamaServerFault)
+    /// Somebody asks the master to hand over to the node, once.
+    case transfer(to: Int)
+    /// Somebody asks the nodes to leave; they start again at the end.
+    case leave([Int])
+    /// The nodes are asked to take no work while it lasts.
+    case drain([Int])
 }
 
 /// What a crash does to a disk.
@@ -184,6 +192,7 @@ package struct Swarm: Equatable, Sendable {
         case partition, oneWay, bridge, crash, power, stall, loss, rpcServer
         // New ones come last: what a seed draws for the others stays.
         case isolation, jam, reset, slow, jump, diskFull, llamaServer
+        case transfer, leave, drain
     }
 
     /// How many faults of a kind there are a second, at least and at most; in `Kind`'s order.

@@ -1,3 +1,4 @@
+import LeaderElection
 import Primitives
 import Runtime
 
@@ -30,6 +31,9 @@ final class SimulatedDisk: @unchecked Sendable {
         isDamaged ? nil : record
     }
 
+    /// Whether this device knows the voters of its cluster.
+    var hasVoters: Bool { read()?.election.configuration != nil }
+
     func forget() {
         record = nil
         isDamaged = false
@@ -51,7 +55,12 @@ final class SimulatedDisk: @unchecked Sendable {
             node: host.index
         ) { [self] in
             guard crashCount == crashes else { return }
-            if isFull { lastRefusal = host.simulation.now } else { self.record = record }
+            if isFull {
+                lastRefusal = host.simulation.now
+            } else {
+                self.record = record
+                host.simulation.quorum.stored(record.election, by: host, host.simulation)
+            }
             completion(!isFull)
         }
     }

@@ -1,6 +1,7 @@
 import EventLoop
 import GGUF
 import LayerPlacement
+import LeaderElection
 import Primitives
 import Runtime
 
@@ -33,6 +34,8 @@ final class SimulatedHost: @unchecked Sendable {
     private var outages = 0
     private var powerCuts = 0
     private var stalls = 0
+    /// How far it is with leaving its cluster, if it was asked to.
+    var departure: DepartureState?
     /// What came while it did not run.
     private var delayed: [SimulatedEvent] = []
     private var delayedByteCount = 0
@@ -111,6 +114,13 @@ final class SimulatedHost: @unchecked Sendable {
     }
 
     private var configuration: CoreConfiguration {
+        var configuration = deviceConfiguration
+        configuration.election.policy = simulation.scenario.policy
+        configuration.facts.policy = simulation.scenario.policy
+        return configuration
+    }
+
+    private var deviceConfiguration: CoreConfiguration {
         let model = simulation.scenario.model
         let holds = model?.holders.contains(index) ?? false
         return CoreConfiguration(
@@ -144,18 +154,32 @@ final class SimulatedHost: @unchecked Sendable {
         guard core != nil else { return }
         simulation.statistics.records[power ? "host.power" : "host.crash", default: 0] += 1
         simulation.trace.line(.stop, simulation.now, from: index, to: nil, "crash")
+        vanish(tellsPeers: !power)
+    }
+
+    /// The agent is gone, and what it started with it.
+    private func vanish(tellsPeers: Bool) {
         end()
         simulation.traceState(of: self)
         for case .datagram(let packet) in delayed {
-            simulation.traceLoss(packet, "\(name) crashed before it read this")
+            simulation.traceLoss(packet, "\(name) was gone before it read this")
         }
         for process in processes { process.vanish() }
         processes = []
-        for id in streams.keys.sorted() { streams[id]?.vanish(tellsPeer: !power) }
+        for id in streams.keys.sorted() { streams[id]?.vanish(tellsPeer: tellsPeers) }
         streams = [:]
         listeners = [:]
         delayed = []
         delayedByteCount = 0
+    }
+
+    /// The agent ends by itself, and is not started again before `recover`.
+    func stop() {
+        guard core != nil else { return }
+        outages += 1
+        simulation.statistics.records["host.left", default: 0] += 1
+        simulation.trace.line(.stop, simulation.now, from: index, to: nil, "left")
+        vanish(tellsPeers: true)
     }
 
     /// It is not switched on before `recover`.

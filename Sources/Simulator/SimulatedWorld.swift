@@ -172,7 +172,9 @@ extension SimulatedWorld: CoreObserver {
         host.hasNews = true
     }
 
-    func goodbyeSpread() {}
+    func goodbyeSpread() {
+        host.goodbyeSpread()
+    }
 }
 
 /// The model that simulated nodes hold.

@@ -44,6 +44,9 @@ extension Simulation {
         case .disk(let nodes, .full): for node in nodes { hosts[node].disk.fullCount += 1 }
         case .join(let nodes): for node in nodes { hosts[node].recover(power: true) }
         case .llamaServer(let nodes, let does): for node in nodes { hosts[node].begin(does) }
+        case .transfer(let target): askForTransfer(to: target)
+        case .leave(let nodes): for node in nodes { hosts[node].leave() }
+        case .drain(let nodes): for node in nodes { hosts[node].drain(true) }
         }
     }
 
@@ -62,8 +65,10 @@ extension Simulation {
         case .slow(let nodes, let factor): for node in nodes { network.endSlow(node, by: factor) }
         case .disk(let nodes, .full): for node in nodes { hosts[node].disk.fullCount -= 1 }
         case .llamaServer(let nodes, let does): for node in nodes { hosts[node].end(does) }
+        case .leave(let nodes): for node in nodes { hosts[node].comeBack() }
+        case .drain(let nodes): for node in nodes { hosts[node].drain(false) }
         // These happen at one moment.
-        case .reset, .jump, .join: break
+        case .reset, .jump, .join, .transfer: break
         }
     }
 
@@ -104,7 +109,7 @@ extension Simulation {
                 for target in isolated where target != source { closed.append((source, target)) }
             }
         case .crash, .stall, .drift, .link, .rpcServer, .jam, .slow, .reset, .jump, .disk, .join,
-            .llamaServer:
+            .llamaServer, .transfer, .leave, .drain:
             break
         }
         return closed
@@ -112,17 +117,5 @@ extension Simulation {
 
     private func side(of node: Int, _ sides: [[Int]]) -> Int {
         sides.firstIndex { $0.contains(node) } ?? -1
-    }
-
-    // MARK: - The people
-
-    /// Somebody asks whoever is master for the model, until one accepts.
-    func askForModel(_ model: ScenarioModel) {
-        for host in hosts where !isModelAsked {
-            guard let loop = host.loop, let core = host.core, !host.isStalled else { continue }
-            loop.run { if core.want(model.wanted) { isModelAsked = true } }
-        }
-        guard !isModelAsked else { return }
-        outside(after: .milliseconds(500)) { [unowned self] in askForModel(model) }
     }
 }

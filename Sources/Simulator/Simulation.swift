@@ -15,6 +15,7 @@ package final class Simulation: @unchecked Sendable {
     var trace: Trace
     var safety = SafetyOracle()
     var lease: LeaseOracle
+    var quorum: QuorumOracle
     var quality: QualityOracle
     var liveness: LivenessOracle
     /// Measured only when asked for: looking at all nodes all the time makes another run.
@@ -55,6 +56,7 @@ package final class Simulation: @unchecked Sendable {
             generator: generator.derived(2)
         )
         lease = LeaseOracle(nodeCount: scenario.nodeCount)
+        quorum = QuorumOracle(self.scenario)
         quality = QualityOracle(nodeCount: scenario.nodeCount)
         trace = Trace(nodeCount: scenario.nodeCount, write: writeTrace)
         liveness = LivenessOracle(self.scenario)
@@ -123,6 +125,11 @@ package final class Simulation: @unchecked Sendable {
             }
         }
         for (index, fault) in scenario.faults.enumerated() { schedule(fault, number: index) }
+        if scenario.policy == .quorum {
+            outside(after: scenario.startWithin + .milliseconds(500)) { [unowned self] in
+                askToFound()
+            }
+        }
         if let model = scenario.model {
             outside(after: model.launchAt) { [unowned self] in askForModel(model) }
         }
@@ -224,6 +231,7 @@ package final class Simulation: @unchecked Sendable {
         guard host.hasNews, host.core != nil else { return }
         host.hasNews = false
         safety.check(host, self)
+        quorum.check(host, self)
     }
 
     func report(_ invariant: String, _ detail: String) {
@@ -274,7 +282,7 @@ package struct Violation: Equatable, Sendable, CustomStringConvertible {
     }
 
     /// Whether it is seen when it happens, not when something has not come to hold in time.
-    var isOfSafety: Bool { invariant.hasPrefix("S") || invariant == "lease" }
+    var isOfSafety: Bool { ["S", "lease", "answer"].contains(where: invariant.hasPrefix) }
 
     package var description: String {
         let seconds = Double(at.wholeMilliseconds) / 1000

@@ -40,6 +40,11 @@ package struct Sometimes: Sendable {
         Sometimes("a launch was begun again", "placement.replacing"),
         Sometimes("a launch failed with a reason", "placement.failed"),
         Sometimes("a model became ready", "placement.ready"),
+        Sometimes("the voters of a quorum changed", "election.voters"),
+        Sometimes("mastership was handed over", "election.transferred"),
+        Sometimes("handing over was refused", "election.transferFailed"),
+        Sometimes("a device left, asked to", "host.left"),
+        Sometimes("a device was drained", "agent.draining"),
         Sometimes("llama-server ended unasked", "placement.server.ended"),
         Sometimes("a model was unloaded", "placement.stopped"),
     ]

@@ -84,6 +84,9 @@ extension Fault {
         case .llamaServer:
             let faults = LlamaServerFault.allCases
             self = .llamaServer([first], faults[draws.below(faults.count)])
+        case .transfer: self = .transfer(to: first)
+        case .leave: self = .leave([first])
+        case .drain: self = .drain([first])
         }
     }
 }

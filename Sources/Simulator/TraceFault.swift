@@ -97,6 +97,10 @@ extension Fault {
                 case .neverReady: "never becomes ready"
                 }
             return "the llama-server of \(Self.list(nodes, nodeCount)) \(verb)"
+        case .transfer(let target):
+            return "mastership shall go to \(Scenario.name(of: target))"
+        case .leave(let nodes): return "\(Self.list(nodes, nodeCount)) asked to leave"
+        case .drain(let nodes): return "\(Self.list(nodes, nodeCount)) asked to take no work"
         }
     }
 
@@ -111,8 +115,9 @@ extension Fault {
             case .crash(let nodes, _, _), .stall(let nodes), .drift(let nodes, _),
                 .rpcServer(let nodes, _), .isolation(let nodes), .slow(let nodes, _),
                 .jump(let nodes, _), .disk(let nodes, _), .join(let nodes),
-                .llamaServer(let nodes, _):
+                .llamaServer(let nodes, _), .leave(let nodes), .drain(let nodes):
                 nodes
+            case .transfer(let target): [target]
             }
         return nodes.sorted()
     }

@@ -106,10 +106,10 @@ extension Simulation {
 
     private func describe(_ message: ElectionMessage) -> String {
         switch message {
-        case .preVoteRequest(let ballot): "pre-vote request \(text(ballot))"
+        case .preVoteRequest(let request): "pre-vote request \(text(request.ballot))"
         case .preVoteReply(let reply):
             "pre-vote \(reply.isGranted ? "granted" : "refused") \(text(reply.ballot))"
-        case .voteRequest(let ballot): "vote request \(text(ballot))"
+        case .voteRequest(let request): "vote request \(text(request.ballot))"
         case .voteReply(let reply):
             "vote \(reply.isGranted ? "granted" : "refused") \(text(reply.ballot))"
         case .heartbeat(let heartbeat):
@@ -119,6 +119,14 @@ extension Simulation {
             "heartbeat \(reply.sequence) of \(text(reply.ballot)) "
                 + (reply.isObeyed ? "obeyed" : "refused, term \(reply.term)")
         case .resign(let ballot): "resigns \(text(ballot))"
+        case .configuration(let newer):
+            "voters \(newer.id.term).\(newer.id.version): "
+                + newer.voters.map(name).joined(separator: ", ")
+        case .transferOffer(let ballot): "offers to hand \(text(ballot)) over"
+        case .transferAnswer(let answer):
+            "answers the offer of \(text(answer.ballot)): \(answer.verdict)"
+        case .handOver(let word): "\(text(word.ballot)) ends for \(name(of: word.target))"
+        case .release(let ballot): "release of a voter, \(text(ballot))"
         }
     }
 

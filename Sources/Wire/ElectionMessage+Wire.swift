@@ -3,69 +3,85 @@ import Primitives
 
 extension ElectionMessage {
     func encode(into bytes: inout [UInt8]) {
+        bytes.append(kind.rawValue)
         switch self {
-        case .preVoteRequest(let ballot):
-            bytes.append(MessageKind.preVoteRequest.rawValue)
+        case .preVoteRequest(let request), .voteRequest(let request):
+            bytes.append(request.ballot)
+            if let configuration = request.configuration { bytes.append(configuration) }
+        case .preVoteReply(let reply), .voteReply(let reply): reply.encode(into: &bytes)
+        case .heartbeat(let heartbeat): heartbeat.encode(into: &bytes)
+        case .heartbeatReply(let reply): reply.encode(into: &bytes)
+        case .resign(let ballot), .transferOffer(let ballot), .release(let ballot):
             bytes.append(ballot)
-        case .preVoteReply(let reply):
-            bytes.append(MessageKind.preVoteReply.rawValue)
-            reply.encode(into: &bytes)
-        case .voteRequest(let ballot):
-            bytes.append(MessageKind.voteRequest.rawValue)
-            bytes.append(ballot)
-        case .voteReply(let reply):
-            bytes.append(MessageKind.voteReply.rawValue)
-            reply.encode(into: &bytes)
+        case .configuration(let configuration): configuration.encode(into: &bytes)
+        case .transferAnswer(let answer):
+            bytes.append(answer.ballot)
+            bytes.append(answer.verdict.rawValue)
+        case .handOver(let handOver):
+            bytes.append(handOver.ballot)
+            bytes.append(handOver.target)
+        }
+    }
+
+    /// What names voters has a kind of its own: it belongs to the policy `quorum`.
+    private var kind: MessageKind {
+        switch self {
+        case .preVoteRequest(let request):
+            request.configuration == nil ? .preVoteRequest : .quorumPreVoteRequest
+        case .preVoteReply: .preVoteReply
+        case .voteRequest(let request):
+            request.configuration == nil ? .voteRequest : .quorumVoteRequest
+        case .voteReply: .voteReply
         case .heartbeat(let heartbeat):
-            bytes.append(MessageKind.heartbeat.rawValue)
-            bytes.append(heartbeat.ballot)
-            bytes.append(bigEndian: heartbeat.sequence)
-            bytes.append(flag: heartbeat.weight.isServing)
-            bytes.append(bigEndian: heartbeat.weight.followerCount)
+            heartbeat.configuration == nil ? .heartbeat : .quorumHeartbeat
         case .heartbeatReply(let reply):
-            bytes.append(MessageKind.heartbeatReply.rawValue)
-            bytes.append(reply.ballot)
-            bytes.append(bigEndian: reply.sequence)
-            bytes.append(flag: reply.isObeyed)
-            bytes.append(bigEndian: reply.term)
-        case .resign(let ballot):
-            bytes.append(MessageKind.resign.rawValue)
-            bytes.append(ballot)
+            reply.configuration == nil ? .heartbeatReply : .quorumHeartbeatReply
+        case .resign: .resign
+        case .configuration: .configuration
+        case .transferOffer: .transferOffer
+        case .transferAnswer: .transferAnswer
+        case .handOver: .handOver
+        case .release: .release
         }
     }
 
     init(_ kind: MessageKind, _ bytes: Span<UInt8>, _ reader: inout WireReader) throws(WireError) {
         switch kind {
-        case .preVoteRequest: self = .preVoteRequest(try reader.ballot(bytes))
+        case .preVoteRequest: self = .preVoteRequest(VoteRequest(try reader.ballot(bytes)))
+        case .quorumPreVoteRequest: self = .preVoteRequest(try VoteRequest(bytes, &reader))
         case .preVoteReply: self = .preVoteReply(try VoteReply(bytes, &reader))
-        case .voteRequest: self = .voteRequest(try reader.ballot(bytes))
+        case .voteRequest: self = .voteRequest(VoteRequest(try reader.ballot(bytes)))
+        case .quorumVoteRequest: self = .voteRequest(try VoteRequest(bytes, &reader))
         case .voteReply: self = .voteReply(try VoteReply(bytes, &reader))
-        case .heartbeat:
-            let ballot = try reader.ballot(bytes)
-            let sequence: UInt32 = try reader.integer(bytes)
-            let isServing = try reader.flag(bytes, "serving")
-            let weight = MasterWeight(
-                isServing: isServing,
-                followerCount: try reader.integer(bytes)
-            )
-            self = .heartbeat(Heartbeat(ballot: ballot, sequence: sequence, weight: weight))
-        case .heartbeatReply:
-            let ballot = try reader.ballot(bytes)
-            let sequence: UInt32 = try reader.integer(bytes)
-            let isObeyed = try reader.flag(bytes, "obeyed")
-            self = .heartbeatReply(
-                HeartbeatReply(
-                    ballot: ballot,
-                    sequence: sequence,
-                    isObeyed: isObeyed,
-                    term: try reader.integer(bytes)
-                )
-            )
+        case .heartbeat: self = .heartbeat(try Heartbeat(bytes, &reader))
+        case .quorumHeartbeat:
+            var heartbeat = try Heartbeat(bytes, &reader)
+            heartbeat.configuration = try VoterConfiguration(bytes, &reader)
+            self = .heartbeat(heartbeat)
+        case .heartbeatReply: self = .heartbeatReply(try HeartbeatReply(bytes, &reader))
+        case .quorumHeartbeatReply:
+            var reply = try HeartbeatReply(bytes, &reader)
+            reply.configuration = try reader.configurationID(bytes)
+            self = .heartbeatReply(reply)
         case .resign: self = .resign(try reader.ballot(bytes))
+        case .configuration: self = .configuration(try VoterConfiguration(bytes, &reader))
+        case .transferOffer: self = .transferOffer(try reader.ballot(bytes))
+        case .transferAnswer: self = .transferAnswer(try TransferAnswer(bytes, &reader))
+        case .handOver:
+            let ballot = try reader.ballot(bytes)
+            self = .handOver(HandOver(ballot: ballot, target: try reader.node(bytes)))
+        case .release: self = .release(try reader.ballot(bytes))
         case .ping, .ack, .pingRequest, .nack, .update, .workerOrder, .workerReport, .wanted,
             .progress, .beacon:
             throw .badValue(field: "kind", value: UInt64(kind.rawValue))
         }
+    }
+}
+
+extension ElectionMessage.VoteRequest {
+    init(_ bytes: Span<UInt8>, _ reader: inout WireReader) throws(WireError) {
+        let ballot = try reader.ballot(bytes)
+        self.init(ballot, try reader.configurationID(bytes))
     }
 }
 
@@ -80,5 +96,102 @@ extension ElectionMessage.VoteReply {
         let ballot = try reader.ballot(bytes)
         let isGranted = try reader.flag(bytes, "granted")
         self.init(ballot: ballot, isGranted: isGranted, term: try reader.integer(bytes))
+    }
+}
+
+extension ElectionMessage.Heartbeat {
+    func encode(into bytes: inout [UInt8]) {
+        bytes.append(ballot)
+        bytes.append(bigEndian: sequence)
+        bytes.append(flag: weight.isServing)
+        bytes.append(bigEndian: weight.followerCount)
+        configuration?.encode(into: &bytes)
+    }
+
+    /// Without the configuration.
+    init(_ bytes: Span<UInt8>, _ reader: inout WireReader) throws(WireError) {
+        let ballot = try reader.ballot(bytes)
+        let sequence: UInt32 = try reader.integer(bytes)
+        let isServing = try reader.flag(bytes, "serving")
+        let weight = MasterWeight(
+            isServing: isServing,
+            followerCount: try reader.integer(bytes)
+        )
+        self.init(ballot: ballot, sequence: sequence, weight: weight)
+    }
+}
+
+extension ElectionMessage.HeartbeatReply {
+    func encode(into bytes: inout [UInt8]) {
+        bytes.append(ballot)
+        bytes.append(bigEndian: sequence)
+        bytes.append(flag: isObeyed)
+        bytes.append(bigEndian: term)
+        if let configuration { bytes.append(configuration) }
+    }
+
+    /// Without the configuration.
+    init(_ bytes: Span<UInt8>, _ reader: inout WireReader) throws(WireError) {
+        let ballot = try reader.ballot(bytes)
+        let sequence: UInt32 = try reader.integer(bytes)
+        let isObeyed = try reader.flag(bytes, "obeyed")
+        self.init(
+            ballot: ballot,
+            sequence: sequence,
+            isObeyed: isObeyed,
+            term: try reader.integer(bytes)
+        )
+    }
+}
+
+extension ElectionMessage.TransferAnswer {
+    init(_ bytes: Span<UInt8>, _ reader: inout WireReader) throws(WireError) {
+        let ballot = try reader.ballot(bytes)
+        let raw: UInt8 = try reader.integer(bytes)
+        guard let verdict = Verdict(rawValue: raw) else {
+            throw .badValue(field: "verdict", value: UInt64(raw))
+        }
+        self.init(ballot: ballot, verdict: verdict)
+    }
+}
+
+extension VoterConfiguration {
+    func encode(into bytes: inout [UInt8]) {
+        bytes.append(id)
+        bytes.append(UInt8(truncatingIfNeeded: voters.count))
+        for voter in voters { bytes.append(voter) }
+    }
+
+    init(_ bytes: Span<UInt8>, _ reader: inout WireReader) throws(WireError) {
+        let id = try reader.configurationID(bytes)
+        let count = Int(try reader.integer(bytes, UInt8.self))
+        guard count <= Self.voterLimit else {
+            throw .tooMany(field: "voters", count: count, limit: Self.voterLimit)
+        }
+        var voters: [NodeID] = []
+        for _ in 0..<count { voters.append(try reader.node(bytes)) }
+        // None at all, or not in order.
+        guard let configuration = VoterConfiguration(id: id, voters: voters) else {
+            throw .badValue(field: "voters", value: UInt64(count))
+        }
+        self = configuration
+    }
+}
+
+extension WireReader {
+    mutating func configurationID(
+        _ bytes: Span<UInt8>
+    ) throws(WireError) -> ConfigurationID {
+        let founder = try node(bytes)
+        let term: UInt64 = try integer(bytes)
+        return ConfigurationID(founder: founder, term: term, version: try integer(bytes))
+    }
+}
+
+extension [UInt8] {
+    fileprivate mutating func append(_ id: ConfigurationID) {
+        append(id.founder)
+        append(bigEndian: id.term)
+        append(bigEndian: id.version)
     }
 }

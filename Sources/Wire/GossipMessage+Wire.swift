@@ -42,7 +42,9 @@ extension GossipMessage {
         case .nack: self = .nack(number: try reader.integer(bytes))
         case .update: self = .update(try MemberUpdate(bytes, &reader))
         case .preVoteRequest, .preVoteReply, .voteRequest, .voteReply, .heartbeat,
-            .heartbeatReply, .resign, .workerOrder, .workerReport, .wanted, .progress, .beacon:
+            .heartbeatReply, .resign, .quorumPreVoteRequest, .quorumVoteRequest, .quorumHeartbeat,
+            .quorumHeartbeatReply, .configuration, .transferOffer, .transferAnswer, .handOver,
+            .release, .workerOrder, .workerReport, .wanted, .progress, .beacon:
             throw .badValue(field: "kind", value: UInt64(kind.rawValue))
         }
     }

@@ -26,6 +26,15 @@ enum MessageKind: UInt8 {
     case heartbeat = 20
     case heartbeatReply = 21
     case resign = 22
+    case quorumPreVoteRequest = 23
+    case quorumVoteRequest = 24
+    case quorumHeartbeat = 25
+    case quorumHeartbeatReply = 26
+    case configuration = 27
+    case transferOffer = 28
+    case transferAnswer = 29
+    case handOver = 30
+    case release = 31
     case workerOrder = 32
     case workerReport = 33
     case wanted = 34
@@ -54,7 +63,9 @@ extension Message {
         case .ping, .ack, .pingRequest, .nack, .update:
             self = .gossip(try GossipMessage(kind, bytes, &reader))
         case .preVoteRequest, .preVoteReply, .voteRequest, .voteReply, .heartbeat,
-            .heartbeatReply, .resign:
+            .heartbeatReply, .resign, .quorumPreVoteRequest, .quorumVoteRequest, .quorumHeartbeat,
+            .quorumHeartbeatReply, .configuration, .transferOffer, .transferAnswer, .handOver,
+            .release:
             self = .election(try ElectionMessage(kind, bytes, &reader))
         case .workerOrder, .workerReport, .wanted, .progress:
             self = .placement(try PlacementMessage(kind, bytes, &reader))

@@ -50,7 +50,9 @@ extension PlacementMessage {
             self = .wanted(WantedState(ballot: ballot, version: version, model: model))
         case .progress: self = .progress(try LaunchReport(bytes, &reader))
         case .ping, .ack, .pingRequest, .nack, .update, .preVoteRequest, .preVoteReply,
-            .voteRequest, .voteReply, .heartbeat, .heartbeatReply, .resign, .beacon:
+            .voteRequest, .voteReply, .heartbeat, .heartbeatReply, .resign, .quorumPreVoteRequest,
+            .quorumVoteRequest, .quorumHeartbeat, .quorumHeartbeatReply, .configuration,
+            .transferOffer, .transferAnswer, .handOver, .release, .beacon:
             throw .badValue(field: "kind", value: UInt64(kind.rawValue))
         }
     }

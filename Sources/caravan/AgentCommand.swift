@@ -78,6 +78,17 @@ struct AgentCommand: AsyncParsableCommand {
     @Flag(help: "Run without a cluster key: whoever reaches this agent can join and use it.")
     var open = false
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            What happens when the network splits: with 'available' every side has a master and \
+            serves; with 'quorum' at most one side has. The same on all agents.
+            """,
+            valueName: "available|quorum"
+        )
+    )
+    var policy = "available"
+
     @Flag(help: "Let whoever reaches the HTTP port use it without a token.")
     var httpOpen = false
 
@@ -134,6 +145,9 @@ struct AgentCommand: AsyncParsableCommand {
         configuration.engineFolder = engine.map(Folders.absolute)
         configuration.discovers = discovery
         configuration.isOpen = open
+        guard configuration.choosePolicy(named: policy) else {
+            throw ValidationError("--policy takes available or quorum, not '\(policy)'")
+        }
         configuration.httpIsOpen = httpOpen
         configuration.logLevel = level
         configuration.seeds = try seed.map { text in

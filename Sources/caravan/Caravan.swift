@@ -27,8 +27,9 @@ struct Caravan: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             AgentCommand.self, DemoCommand.self, StatusCommand.self, LaunchCommand.self,
-            StopCommand.self, LogsCommand.self, TokenCommand.self, DoctorCommand.self,
-            EngineCommand.self, ModelCommand.self, SimulateCommand.self, BenchCommand.self,
+            StopCommand.self, TransferCommand.self, LeaveCommand.self, FoundCommand.self,
+            LogsCommand.self, TokenCommand.self, DoctorCommand.self, EngineCommand.self,
+            ModelCommand.self, SimulateCommand.self, BenchCommand.self,
         ]
     )
 }

@@ -19,7 +19,19 @@ enum StatusText {
             let term = status.ballot.map { ", term \($0.term)" } ?? ""
             lines.append("Master  \(names[master] ?? master)\(term)")
         } else {
-            lines.append("Master  none yet: an election takes a few seconds")
+            let isOutside = status.policy == "quorum" && status.voters == nil
+            lines.append(
+                isOutside
+                    ? "Master  none: this device belongs to no cluster yet"
+                    : "Master  none yet: an election takes a few seconds"
+            )
+        }
+        if let voters = status.voters {
+            lines.append("Voters  " + voters.map { names[$0] ?? $0 }.joined(separator: ", "))
+        } else if status.policy == "quorum" {
+            lines.append(
+                "Voters  none: run `caravan found` on one device, once, or wait for a master"
+            )
         }
         lines += model(status.model)
         lines.append("")
@@ -34,6 +46,9 @@ enum StatusText {
         }
         lines += columns(rows)
         lines += DeviceText.table(status.members)
+        if status.drained == true {
+            lines.append("! This device takes no work: undo it with `caravan leave --undo`")
+        }
         for warning in status.warnings { lines.append("! \(warning)") }
         return lines.joined(separator: "\n")
     }

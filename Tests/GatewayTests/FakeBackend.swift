@@ -16,6 +16,7 @@ final class FakeBackend: GatewayBackend {
         var stopCount = 0
         var refused: [String] = []
         var refusal: GatewayRefusal?
+        var asked: [String] = []
         var ports: [MasterService: UInt16] = [:]
         var watchers: [Int: AsyncStream<ClusterStatus>.Continuation] = [:]
         var watcherCount = 0
@@ -83,6 +84,35 @@ final class FakeBackend: GatewayBackend {
             guard state.isMaster else { throw .notMaster(master: "m") }
             state.stopCount += 1
         }
+    }
+
+    private func ask(_ what: String) throws(GatewayRefusal) {
+        try state.withLock { state throws(GatewayRefusal) in
+            if let refusal = state.refusal { throw refusal }
+            state.asked.append(what)
+        }
+    }
+
+    func found() async throws(GatewayRefusal) { try ask("found") }
+
+    func transfer(to node: String) async throws(GatewayRefusal) {
+        guard state.withLock({ $0.isMaster }) else { throw .notMaster(master: "m") }
+        try ask("transfer \(node)")
+    }
+
+    func leave() async throws(GatewayRefusal) -> [String] {
+        try ask("leave")
+        return ["it rains"]
+    }
+
+    func drain(_ isDrained: Bool) async throws(GatewayRefusal) -> [String] {
+        try ask("drain \(isDrained)")
+        return []
+    }
+
+    func connect(toGatewayOf node: String) async throws(GatewayRefusal) -> Int32 {
+        try ask("gateway \(node)")
+        return try await connect(to: .gateway)
     }
 
     func connect(to service: MasterService) async throws(GatewayRefusal) -> Int32 {

@@ -21,6 +21,11 @@ final class ElectionCluster {
         var events: [(at: Instant, event: ElectionEvent)] = []
     }
 
+    private struct Term: Hashable {
+        let founder: NodeID
+        let term: UInt64
+    }
+
     private enum Happening {
         case message(ElectionMessage, from: Int, to: Int)
         case timer(ElectionTimer, of: Int, life: Int, token: Int)
@@ -29,6 +34,8 @@ final class ElectionCluster {
 
     var nodes: [Node] = []
     private(set) var now = Instant.origin
+    /// Of the machines that start from now on.
+    var policy = ElectionPolicy.available
     var loss = 0.0
     var duplication = 0.0
     /// The chance of a crash before each effect.
@@ -38,6 +45,7 @@ final class ElectionCluster {
     /// Whether everybody counts the same members, so that leases must exclude each other.
     var checksLeases = false
     private var elected: [Ballot: Int] = [:]
+    private var reigned: [Term: Int] = [:]
     private var schedule = Schedule<Happening>()
     private var generator: SeededGenerator
     private var nextToken = 0
@@ -52,6 +60,12 @@ final class ElectionCluster {
         }
     }
 
+    static func configuration(_ policy: ElectionPolicy) -> ElectionConfiguration {
+        var configuration = ElectionConfiguration()
+        configuration.policy = policy
+        return configuration
+    }
+
     static func id(_ index: Int) -> NodeID { NodeID(UInt128(index + 1)) }
     static func index(_ id: NodeID) -> Int { Int(id.rawValue) - 1 }
 
@@ -63,6 +77,7 @@ final class ElectionCluster {
         nodes[index].machine = ElectionMachine(
             own: Self.id(index),
             record: nodes[index].disk,
+            configuration: Self.configuration(policy),
             seed: generator.next()
         )
         handle(.start, at: index)
@@ -79,7 +94,12 @@ final class ElectionCluster {
     func see(_ members: [Int], at index: Int) {
         nodes[index].view = members
         let standings = members.map {
-            Standing(holdsWantedModel: true, hasEngine: true, node: Self.id($0))
+            Standing(
+                holdsWantedModel: true,
+                hasEngine: true,
+                node: Self.id($0),
+                policy: nodes[$0].life == 0 ? policy : nodes[$0].machine.configuration.policy
+            )
         }
         handle(.members(standings), at: index)
     }
@@ -167,8 +187,16 @@ final class ElectionCluster {
             case .elected(let ballot), .renewed(let ballot):
                 #expect(elected.updateValue(index, forKey: ballot) == nil, "S1: \(ballot) twice")
                 #expect(ballot.node == Self.id(index))
+                if nodes[index].machine.configuration.policy == .quorum,
+                    let founder = nodes[index].machine.record.configuration?.id.founder
+                {
+                    let term = Term(founder: founder, term: ballot.term)
+                    #expect(reigned.updateValue(index, forKey: term) == nil, "S1: \(ballot)")
+                }
             case .ballotConflict(let ballot): Issue.record("S1: conflict about \(ballot)")
-            case .deposed, .obeys, .masterLost, .stands: break
+            case .deposed, .obeys, .masterLost, .stands, .founded, .votersChanged, .foreign,
+                .transferEnded, .mayLeave:
+                break
             }
         }
     }
@@ -184,20 +212,30 @@ final class ElectionCluster {
         if let obeyed = before.obeyed {
             #expect(record.obeyed.map { $0 >= obeyed } ?? false, "S2: obeys a lower ballot")
         }
+        if let voters = before.configuration {
+            let next = record.configuration
+            let isRising = next == voters || next.map { $0.id.isNewer(than: voters.id) } ?? false
+            #expect(isRising, "S6: the voters go back")
+        }
         nodes[index].disk = record
     }
 
     private func checkIsOnDisk(_ message: ElectionMessage, of index: Int) {
         let disk = nodes[index].disk
         switch message {
-        case .voteRequest(let ballot):
-            #expect(disk.term == ballot.term && disk.vote == ballot.node)
+        case .voteRequest(let request):
+            #expect(disk.term == request.ballot.term && disk.vote == request.ballot.node)
         case .voteReply(let reply) where reply.isGranted:
             #expect(disk.term == reply.ballot.term && disk.vote == reply.ballot.node)
-        case .heartbeat(let heartbeat): #expect(disk.obeyed == heartbeat.ballot)
+        case .heartbeat(let heartbeat):
+            #expect(disk.obeyed == heartbeat.ballot)
+            #expect(disk.configuration == heartbeat.configuration)
         case .heartbeatReply(let reply) where reply.isObeyed:
             #expect(disk.obeyed == reply.ballot && disk.term >= reply.ballot.term)
-        case .preVoteRequest, .preVoteReply, .voteReply, .heartbeatReply, .resign: break
+            #expect(disk.configuration?.id == reply.configuration)
+        case .preVoteRequest, .preVoteReply, .voteReply, .heartbeatReply, .resign, .configuration,
+            .transferOffer, .transferAnswer, .handOver, .release:
+            break
         }
     }
 

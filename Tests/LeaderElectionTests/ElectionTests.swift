@@ -184,7 +184,9 @@ struct ElectionTests {
         voter.start(0)
         voter.run(for: .seconds(3))
         for ballot in [1, 8, 9].map({ Ballot(term: $0, node: ElectionCluster.id(1)) }) {
-            for message in [ElectionMessage.preVoteRequest(ballot), .voteRequest(ballot)] {
+            for message in [
+                ElectionMessage.preVoteRequest(.init(ballot)), .voteRequest(.init(ballot)),
+            ] {
                 var effects: [ElectionEffect] = []
                 voter.nodes[0].machine.handle(
                     .message(message, from: ElectionCluster.id(1)),
@@ -210,7 +212,7 @@ struct ElectionTests {
         func isGranted() -> Bool {
             var effects: [ElectionEffect] = []
             cluster.nodes[0].machine.handle(
-                .message(.preVoteRequest(ballot), from: ElectionCluster.id(1)),
+                .message(.preVoteRequest(.init(ballot)), from: ElectionCluster.id(1)),
                 at: cluster.now,
                 effects: &effects
             )

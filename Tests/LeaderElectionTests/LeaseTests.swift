@@ -42,7 +42,7 @@ private final class Driven {
 
     func wouldVote(term: UInt64, for node: UInt128) -> Bool {
         let ballot = Ballot(term: term, node: NodeID(node))
-        return hear(.preVoteRequest(ballot), from: node).contains {
+        return hear(.preVoteRequest(.init(ballot)), from: node).contains {
             if case .send(.preVoteReply(let reply), _) = $0 { return reply.isGranted }
             return false
         }

@@ -21,6 +21,9 @@ struct FaultTests {
         #""disk":{"node":"n2","does":"full"}"#,
         #""rpcServer":{"node":"n2","does":"die"}"#,
         #""llamaServer":{"node":"n2","does":"hang"}"#,
+        #""transfer":{"to":"n2"}"#,
+        #""leave":{"node":["n1","n2"]}"#,
+        #""drain":{"node":"*"}"#,
     ]
 
     static func text(_ fault: String) -> String {
@@ -57,6 +60,9 @@ struct FaultTests {
         (#""disk":{"node":"n2","does":"fill"}"#, "expected one of \"full\", found \"fill\""),
         (#""link":{"from":"n1","to":"n2","capacity":0}"#, "capacity: expected a whole number"),
         (#""llamaServer":{"node":"n2","does":"sing"}"#, "\"abort\", \"hang\", \"neverReady\""),
+        (#""transfer":{"to":"*"}"#, "there is no node \"*\""),
+        (#""transfer":{"node":"n2"}"#, "unknown key \"node\""),
+        (#""leave":{"to":"n2"}"#, "unknown key \"to\""),
     ])
     func `what a fault cannot be is said`(fault: String, message: String) {
         let found = problem(Self.text(fault)) ?? "no error"
@@ -97,9 +103,10 @@ struct FaultTests {
         #expect(found?.hasPrefix(#"1:13: unknown key "nodez", did you mean "nodes"?"#) == true)
     }
 
-    @Test func `a quorum is refused as something that is not there yet`() {
-        let found = problem(#"{"name":"a","nodes":3,"policy":"quorum"}"#)
-        #expect(found?.contains("\"quorum\" is not there yet") == true)
+    @Test func `a policy is one of two`() {
+        #expect(problem(#"{"name":"a","nodes":3,"policy":"quorum"}"#) == nil)
+        let found = problem(#"{"name":"a","nodes":3,"policy":"quorom"}"#)
+        #expect(found?.contains("expected one of \"available\", \"quorum\"") == true)
     }
 
     @Test func `a jam without an end is refused`() {

@@ -92,17 +92,18 @@ struct RandomMessages {
     }
 
     private mutating func election() -> ElectionMessage {
-        switch generator.below(7) {
-        case 0: .preVoteRequest(ballot())
+        switch generator.below(12) {
+        case 0: .preVoteRequest(.init(ballot(), flag() ? configuration().id : nil))
         case 1: .preVoteReply(voteReply())
-        case 2: .voteRequest(ballot())
+        case 2: .voteRequest(.init(ballot(), flag() ? configuration().id : nil))
         case 3: .voteReply(voteReply())
         case 4:
             .heartbeat(
                 ElectionMessage.Heartbeat(
                     ballot: ballot(),
                     sequence: integer(),
-                    weight: MasterWeight(isServing: flag(), followerCount: integer())
+                    weight: MasterWeight(isServing: flag(), followerCount: integer()),
+                    configuration: flag() ? configuration() : nil
                 )
             )
         case 5:
@@ -111,11 +112,29 @@ struct RandomMessages {
                     ballot: ballot(),
                     sequence: integer(),
                     isObeyed: flag(),
-                    term: integer()
+                    term: integer(),
+                    configuration: flag() ? configuration().id : nil
                 )
             )
+        case 6: .configuration(configuration())
+        case 7: .transferOffer(ballot())
+        case 8:
+            .transferAnswer(
+                ElectionMessage.TransferAnswer(
+                    ballot: ballot(),
+                    verdict: .allCases[generator.below(4)]
+                )
+            )
+        case 9: .handOver(ElectionMessage.HandOver(ballot: ballot(), target: node()))
+        case 10: .release(ballot())
         default: .resign(ballot())
         }
+    }
+
+    private mutating func configuration() -> VoterConfiguration {
+        let id = ConfigurationID(founder: node(), term: integer(), version: integer())
+        let voters = Set((0...generator.below(5)).map { _ in node() }).sorted()
+        return VoterConfiguration(id: id, voters: voters) ?? VoterConfiguration(foundedBy: node())
     }
 
     private mutating func voteReply() -> ElectionMessage.VoteReply {

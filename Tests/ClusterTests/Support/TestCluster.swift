@@ -40,8 +40,13 @@ final class TestCluster: Sendable {
     ///   - seeds: who it is told of; all agents started so far unless given.
     ///   - discovers: whether it looks around by itself. Off unless that is what is tested, so
     ///     that a test means what it says.
+    ///   - more: for its command line.
     @discardableResult
-    func add(seeds: [TestAgent]? = nil, discovers: Bool = false) -> TestAgent {
+    func add(
+        seeds: [TestAgent]? = nil,
+        discovers: Bool = false,
+        arguments more: [String] = []
+    ) -> TestAgent {
         let known = agents
         let number = UInt32(known.count + 1)
         let name = String(UnicodeScalar(UInt8(ascii: "a") + UInt8(known.count)))
@@ -49,6 +54,7 @@ final class TestCluster: Sendable {
         arguments += ["--models", modelsFolder, "--memory", "2GiB", "--log-level", "debug"]
         for seed in seeds ?? known { arguments += ["--seed", "\(seed.agentEndpoint)"] }
         if !discovers { arguments.append("--no-discovery") }
+        arguments += more
         let agent = TestAgent(
             name: name,
             address: .v4(network | number),
