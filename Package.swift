@@ -69,6 +69,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     ],
     targets: [
         // Pure modules: no clock, socket, file, log or global randomness.
@@ -111,7 +112,8 @@ let package = Package(
 
         // The real world.
         .target(name: "CPosix"),
-        module("Sockets", ["CPosix", "EventLoop", "Primitives"]),
+        module("SecureChannel", ["Primitives", product("Crypto", "swift-crypto")]),
+        module("Sockets", ["CPosix", "EventLoop", "Primitives", "SecureChannel"]),
         module(
             "Processes",
             [
@@ -151,8 +153,9 @@ let package = Package(
             "Agent",
             [
                 "EngineStore", "EventLoop", "GGUF", "Gateway", "LayerPlacement", "LeaderElection",
-                "LlamaEngine", "Primitives", "Processes", "Runtime", "SWIM", "Sockets",
-                "Supervision", "Telemetry", "Wire", "CPosix", product("Logging", "swift-log"),
+                "LlamaEngine", "Primitives", "Processes", "Runtime", "SWIM", "SecureChannel",
+                "Sockets", "Supervision", "Telemetry", "Wire", "CPosix",
+                product("Logging", "swift-log"),
                 product("SystemPackage", "swift-system"),
             ]
         ),
@@ -160,7 +163,8 @@ let package = Package(
             name: "caravan",
             dependencies: [
                 "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "Primitives",
-                "Processes", "Simulator", "Telemetry", product("SystemPackage", "swift-system"),
+                "Processes", "SecureChannel", "Simulator", "Telemetry",
+                product("SystemPackage", "swift-system"),
                 product("ArgumentParser", "swift-argument-parser"),
             ],
             swiftSettings: settings
@@ -189,7 +193,11 @@ let package = Package(
             ["Wire", "SWIM", "LeaderElection", "LayerPlacement", "Primitives"]
         ),
         tests("SimulationTests", ["Simulator", "Primitives", "caravan"]),
-        tests("SocketsTests", ["Sockets", "EventLoop", "Primitives"]),
+        tests(
+            "SecureChannelTests",
+            ["SecureChannel", "Primitives", product("Crypto", "swift-crypto")]
+        ),
+        tests("SocketsTests", ["Sockets", "EventLoop", "Primitives", "SecureChannel"]),
         tests("ProcessesTests", ["Processes", "Primitives", "caravan"]),
         tests(
             "EngineStoreTests",
@@ -205,6 +213,7 @@ let package = Package(
             "ClusterTests",
             [
                 "caravan", "EngineStore", "Gateway", "Primitives", "Processes", nio, nioPosix,
+                product("NIOConcurrencyHelpers", "swift-nio"),
             ]
         ),
     ]
