@@ -123,6 +123,7 @@ final class AgentBackend: GatewayBackend {
         return try await services.connect(
             to: service == .gateway ? .gateway : .llamaServer,
             ballot: master,
+            of: master.node,
             at: member.endpoint
         )
     }

@@ -29,8 +29,11 @@ package struct AgentConfiguration: Sendable {
     package var memory: ByteCount?
     /// Whether to look for other agents by multicast and broadcast.
     package var discovers = true
-    /// Whether strangers on the network may take part: there are no keys yet.
+    /// Whether strangers on the network may take part: no keys are used.
     package var isOpen = false
+    /// How others reach this device's RPC server; nil for what fits: `relay` with a key, `direct`
+    /// without.
+    package var exposure: Exposure?
     package var logLevel = LogLevel.info
 
     package init(
@@ -44,6 +47,14 @@ package struct AgentConfiguration: Sendable {
         self.modelsFolder = modelsFolder
         self.engineInstallFolder = engineInstallFolder
     }
+}
+
+/// How a worker's `ggml-rpc-server`, which knows no keys, is reached.
+package enum Exposure: String, Sendable, CaseIterable {
+    /// It listens on loopback only, and the master comes through the agent.
+    case relay
+    /// It listens where the agent does, for everybody.
+    case direct
 }
 
 /// Why an agent does not start, and what to do about it.

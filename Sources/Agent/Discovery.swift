@@ -1,6 +1,7 @@
 import EventLoop
 import Primitives
 import Runtime
+import SecureChannel
 import Sockets
 import Wire
 
@@ -18,6 +19,8 @@ actor Discovery {
     private let observer: AgentObserver
     private let receiver: Membership
     private let beacon: [UInt8]
+    /// Nil in a cluster without a key.
+    private nonisolated let seal: SealedBeacons?
     private var sentCount = 0
     private var isStopped = false
 
@@ -32,8 +35,10 @@ actor Discovery {
         endpoint: Endpoint,
         header: WireHeader,
         core: AgentCore,
-        observer: AgentObserver
+        observer: AgentObserver,
+        seal: SealedBeacons?
     ) throws(SocketError) {
+        self.seal = seal
         self.loop = loop
         self.observer = observer
         receiver = core.membership
@@ -56,7 +61,7 @@ actor Discovery {
 
     private func send() {
         guard !isStopped else { return }
-        let beacon = beacon
+        let beacon = seal?.seal(beacon) ?? beacon
         socket.assumeIsolated { socket in
             // Interfaces come and go: a phone changes its network without telling us.
             try? socket.refresh()
@@ -72,6 +77,22 @@ extension Discovery: DatagramReceiver {
     /// Beacons of other clusters on the network are none of our business, and no reason for a
     /// line in the log.
     nonisolated func receive(_ bytes: Span<UInt8>, from source: Endpoint) {
+        guard let seal else {
+            take(bytes, from: source)
+            return
+        }
+        switch seal.open([UInt8](copying: bytes)) {
+        case .success(let datagram): take(datagram.span, from: source)
+        case .failure(.unknownKey), .failure(.badMagic): return
+        case .failure(let error):
+            observer.refused(
+                "beacon.\(error.reason)",
+                detail: "\(bytes.count) bytes from \(source): \(error)"
+            )
+        }
+    }
+
+    private nonisolated func take(_ bytes: Span<UInt8>, from source: Endpoint) {
         do throws(WireError) {
             let own = try Datagram(decoding: bytes, cluster: receiver.clusterTag)
             receiver.receive(own, from: source)
