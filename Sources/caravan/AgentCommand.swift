@@ -5,14 +5,18 @@ import Primitives
 import Processes
 import Telemetry
 
+extension Exposure: ExpressibleByArgument {}
+
 struct AgentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "agent",
         abstract: "Run this device's agent.",
         discussion: """
-            Agents on one network find each other by themselves; where multicast is blocked, name \
-            any one of them with --seed. Several agents live on one machine on different loopback \
-            addresses, each with a state folder of its own:
+            An agent takes part in the cluster whose key its state folder has: caravan init makes \
+            one, caravan join takes one over. Agents on one network find each other by \
+            themselves; where multicast is blocked, name any one of them with --seed. Several \
+            agents live on one machine on different loopback addresses, each with a state folder \
+            of its own:
               caravan agent --open --name a --bind 127.0.0.2 --state /tmp/a
               caravan agent --open --name b --bind 127.0.0.3 --state /tmp/b --seed 127.0.0.2:52414
             """
@@ -78,6 +82,16 @@ struct AgentCommand: AsyncParsableCommand {
     @Flag(help: "Run without a cluster key: whoever reaches this agent can join and use it.")
     var open = false
 
+    @Option(
+        help: ArgumentHelp(
+            "How the master reaches this device's RPC server, which checks nobody: through the "
+                + "agent (relay, the default with a key) or at its own port, open to the whole "
+                + "network (direct, the default with --open).",
+            valueName: "relay|direct"
+        )
+    )
+    var exposure: Exposure?
+
     @Option(help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel = "info"
 
@@ -131,6 +145,7 @@ struct AgentCommand: AsyncParsableCommand {
         configuration.engineFolder = engine.map(Folders.absolute)
         configuration.discovers = discovery
         configuration.isOpen = open
+        configuration.exposure = exposure
         configuration.logLevel = level
         configuration.seeds = try seed.map { text in
             guard
