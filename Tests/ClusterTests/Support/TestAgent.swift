@@ -30,7 +30,7 @@ final class TestAgent: Sendable {
         let running = RunningProgram(
             ChildCommand(
                 executable: Built.caravan,
-                arguments: ["agent", "--open", "--name", name, "--bind", "\(address)"]
+                arguments: ["agent", "--name", name, "--bind", "\(address)"]
                     + ["--state", folder] + arguments,
                 environment: ["CARAVAN_ENGINE": nil, "LLAMA_CACHE": nil]
             )
