@@ -103,8 +103,8 @@ extension ClusterTests {
                 }
                 // The open one sends what it says in the clear, the other with its own key.
                 let refused = try await master.status().refused
-                #expect(refused["datagram.badMagic"] ?? 0 > 0, "\(refused)")
-                #expect(refused["datagram.unknownKey"] ?? 0 > 0, "\(refused)")
+                #expect(refused.keys.contains { $0.hasSuffix(".badMagic") }, "\(refused)")
+                #expect(refused.keys.contains { $0.hasSuffix(".unknownKey") }, "\(refused)")
                 let after = try await cluster.agree([master, workers[0]])
                 #expect(after.ballot == before.ballot)
                 #expect(after.members.count == 2)

@@ -112,7 +112,7 @@ struct Capture {
 
     /// How many payloads have the text in them.
     func count(of text: String) -> Int {
-        let wanted = Array(text.utf8)
-        return payloads.count { $0.contains(wanted) }
+        let wanted = Data(text.utf8)
+        return payloads.count { Data($0).range(of: wanted) != nil }
     }
 }
