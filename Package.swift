@@ -192,7 +192,7 @@ let package = Package(
             "WireTests",
             ["Wire", "SWIM", "LeaderElection", "LayerPlacement", "Primitives"]
         ),
-        tests("SimulationTests", ["Simulator", "Primitives", "caravan"]),
+        tests("SimulationTests", ["Simulator", "SWIM", "Primitives", "caravan"]),
         tests(
             "SecureChannelTests",
             ["SecureChannel", "Primitives", product("Crypto", "swift-crypto")]

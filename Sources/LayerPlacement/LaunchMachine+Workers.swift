@@ -62,7 +62,8 @@ extension LaunchMachine {
             let index = attempt.workers.firstIndex(where: { $0.node == node })
         else { return }
         let before = attempt.workers[index].report
-        let name = "the rpc-server of worker \(node.short)"
+        // In words only when they are needed: reports come all the time.
+        var name: String { "the rpc-server of worker \(node.short)" }
         self.attempt?.workers[index].report = report
         if attempt.phase == .startingWorkers {
             if report.state == .failed {

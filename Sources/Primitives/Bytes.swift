@@ -70,24 +70,29 @@ extension [UInt8] {
     /// A copy of the span.
     @inlinable
     package init(copying span: Span<UInt8>) {
-        self.init()
-        reserveCapacity(span.count)
-        for index in span.indices { append(span[index]) }
+        self.init(capacity: span.count) { output in
+            for index in span.indices { output.append(span[index]) }
+        }
     }
 
     /// Appends an integer in big-endian (network) order.
     @inlinable
     package mutating func append(bigEndian value: some FixedWidthInteger & UnsignedInteger) {
-        for shift in stride(from: value.bitWidth - 8, through: 0, by: -8) {
-            append(UInt8(truncatingIfNeeded: value >> shift))
+        // In one piece: to append byte by byte looks each time whether the array is its own.
+        append(addingCapacity: value.bitWidth / 8) { output in
+            for shift in stride(from: value.bitWidth - 8, through: 0, by: -8) {
+                output.append(UInt8(truncatingIfNeeded: value >> shift))
+            }
         }
     }
 
     /// Appends an integer in little-endian order.
     @inlinable
     package mutating func append(littleEndian value: some FixedWidthInteger & UnsignedInteger) {
-        for shift in stride(from: 0, to: value.bitWidth, by: 8) {
-            append(UInt8(truncatingIfNeeded: value >> shift))
+        append(addingCapacity: value.bitWidth / 8) { output in
+            for shift in stride(from: 0, to: value.bitWidth, by: 8) {
+                output.append(UInt8(truncatingIfNeeded: value >> shift))
+            }
         }
     }
 }

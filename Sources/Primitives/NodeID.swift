@@ -5,15 +5,20 @@
 package struct NodeID: Hashable, Comparable, Sendable {
     package static let byteCount = 16
 
-    private let high: UInt64
-    private let low: UInt64
+    // In two halves: Swift 6.3 misaligns stack slots of enums that carry a UInt128.
+    package let high: UInt64
+    package let low: UInt64
 
     package init(_ rawValue: UInt128) {
         high = UInt64(truncatingIfNeeded: rawValue >> 64)
         low = UInt64(truncatingIfNeeded: rawValue)
     }
 
-    // In two halves: Swift 6.3 misaligns stack slots of enums that carry a UInt128.
+    package init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
     package var rawValue: UInt128 { UInt128(high) << 64 | UInt128(low) }
 
     /// A fresh identity, drawn from the given generator so that a simulation can repeat it.
@@ -37,8 +42,16 @@ package struct NodeID: Hashable, Comparable, Sendable {
 extension NodeID: CustomStringConvertible {
     /// 32 lower-case hexadecimal digits.
     package var description: String {
-        let digits = String(rawValue, radix: 16)
-        return String(repeating: "0", count: 2 * Self.byteCount - digits.count) + digits
+        // The standard library's own conversion of 128 bits is many times slower.
+        let digits = [UInt8](capacity: 2 * Self.byteCount) { output in
+            for half in [high, low] {
+                for shift in stride(from: 60, through: 0, by: -4) {
+                    let digit = UInt8(half >> UInt64(shift) & 0xF)
+                    output.append(digit < 10 ? 0x30 + digit : 0x61 - 10 + digit)
+                }
+            }
+        }
+        return String(decoding: digits, as: UTF8.self)
     }
 
     /// The first eight digits, for people.

@@ -22,29 +22,39 @@ package final class AgentCore: Sendable {
         let seeds = SeededGenerator(seed: world.seed)
         let keeper = StateKeeper(world: world, record: record)
         let probes = StreamProbes(world: world)
+        let swim = SWIMMachine(
+            id: own,
+            endpoint: configuration.endpoint,
+            incarnation: Mutant.forgetsIncarnation.isPlanted ? 1 : record.incarnation + 1,
+            facts: configuration.facts,
+            configuration: configuration.swim,
+            seed: seeds.derived(1).seedForMachine
+        )
+        let electionMachine = ElectionMachine(
+            own: own,
+            record: record.election,
+            configuration: configuration.election,
+            seed: seeds.derived(2).seedForMachine
+        )
+        let launch = LaunchMachine(own: own, wanted: record.wanted)
+        let worker = WorkerMachine(endpoint: configuration.servers.rpcExternal)
+        world.witness?.begins(
+            swim: swim,
+            election: electionMachine,
+            launch: launch,
+            worker: worker
+        )
         membership = Membership(
             world: world,
             keeper: keeper,
-            machine: SWIMMachine(
-                id: own,
-                endpoint: configuration.endpoint,
-                incarnation: Mutant.forgetsIncarnation.isPlanted ? 1 : record.incarnation + 1,
-                facts: configuration.facts,
-                configuration: configuration.swim,
-                seed: seeds.derived(1).seedForMachine
-            ),
+            machine: swim,
             cluster: WireHeader.tag(ofCluster: configuration.cluster)
         )
         election = Election(
             world: world,
             keeper: keeper,
             membership: membership,
-            machine: ElectionMachine(
-                own: own,
-                record: record.election,
-                configuration: configuration.election,
-                seed: seeds.derived(2).seedForMachine
-            )
+            machine: electionMachine
         )
         supervisor = Supervisor(world: world, probes: probes, ports: configuration.servers)
         placement = Placement(
@@ -54,8 +64,8 @@ package final class AgentCore: Sendable {
             election: election,
             supervisor: supervisor,
             probes: probes,
-            launch: LaunchMachine(own: own, wanted: record.wanted),
-            worker: WorkerMachine(endpoint: configuration.servers.rpcExternal)
+            launch: launch,
+            worker: worker
         )
     }
 
@@ -133,9 +143,12 @@ package final class AgentCore: Sendable {
         }
     }
 
+    /// Every member known, sorted by id.
+    package var view: [Member] { membership.assumeIsolated { $0.machine.view } }
+
     package func snapshot() -> CoreSnapshot {
         CoreSnapshot(
-            view: membership.assumeIsolated { $0.machine.view },
+            view: view,
             ballot: election.assumeIsolated { $0.machine.record.obeyed },
             master: placement.assumeIsolated { $0.obeyed },
             wanted: placement.assumeIsolated { $0.launch.wanted.model },

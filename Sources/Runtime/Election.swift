@@ -40,6 +40,7 @@ package actor Election {
     package func handle(_ input: ElectionInput) {
         var effects: [ElectionEffect] = []
         machine.handle(input, at: world.loop.now, effects: &effects)
+        world.witness?.handled(input, at: world.loop.now, effects: effects)
         perform(effects)
     }
 

@@ -57,6 +57,7 @@ package actor Membership {
     package func handle(_ input: SWIMInput) {
         var effects: [SWIMEffect] = []
         machine.handle(input, at: world.loop.now, effects: &effects)
+        world.witness?.handled(input, at: world.loop.now, effects: effects)
         perform(effects)
     }
 

@@ -57,12 +57,14 @@ package actor Placement {
     package func handle(_ input: LaunchInput) {
         var effects: [LaunchEffect] = []
         launch.handle(input, at: world.loop.now, effects: &effects)
+        world.witness?.handled(input, at: world.loop.now, effects: effects)
         perform(effects)
     }
 
     func handle(_ input: WorkerInput) {
         var effects: [WorkerEffect] = []
         worker.handle(input, at: world.loop.now, effects: &effects)
+        world.witness?.handled(input, at: world.loop.now, effects: effects)
         for effect in effects { perform(effect) }
     }
 

@@ -22,6 +22,7 @@ package struct World: Sendable {
     package var observer: any CoreObserver
     /// From which every random choice of the agent follows.
     package var seed: UInt64
+    package var witness: (any MachineWitness)?
 
     package init(
         loop: any AgentLoop,
@@ -32,6 +33,7 @@ package struct World: Sendable {
         models: any ModelSource,
         observer: any CoreObserver,
         seed: UInt64,
+        witness: (any MachineWitness)? = nil,
         servers: (any StreamTransport)? = nil,
         tunnels: (any WorkerTunnels)? = nil
     ) {
@@ -43,6 +45,7 @@ package struct World: Sendable {
         self.models = models
         self.observer = observer
         self.seed = seed
+        self.witness = witness
         self.servers = servers ?? streams
         self.tunnels = tunnels
     }

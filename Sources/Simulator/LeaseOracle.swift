@@ -58,23 +58,25 @@ struct LeaseOracle {
         }
     }
 
+    /// Whether the heartbeat was not looked at before: one goes to many.
+    func isNew(_ ballot: Ballot, _ sequence: UInt32, _ host: SimulatedHost) -> Bool {
+        let watch = watches[host.index]
+        return watch.life != host.life || watch.ballot != ballot || watch.sequence != sequence
+    }
+
     /// The host says that it is master.
     mutating func reigns(
-        _ heartbeat: ElectionMessage.Heartbeat,
+        _ ballot: Ballot,
+        _ sequence: UInt32,
         _ host: SimulatedHost,
         _ view: [Member],
         _ simulation: Simulation
     ) {
         let now = simulation.now
         begin(host)
-        let before = watches[host.index]
-        // One heartbeat goes to many.
-        guard before.ballot != heartbeat.ballot || before.sequence != heartbeat.sequence else {
-            return
-        }
-        if before.ballot != heartbeat.ballot { watches[host.index].lastWon = now }
-        watches[host.index].ballot = heartbeat.ballot
-        watches[host.index].sequence = heartbeat.sequence
+        if watches[host.index].ballot != ballot { watches[host.index].lastWon = now }
+        watches[host.index].ballot = ballot
+        watches[host.index].sequence = sequence
         watch(view, host.index, now)
         count(host, at: now)
         let age = now - watches[host.index].lastWon
@@ -117,6 +119,12 @@ struct LeaseOracle {
 
     private mutating func watch(_ view: [Member], _ index: Int, _ now: Int64) {
         let before = watches[index]
+        // Most of the time nobody came or went.
+        if view.count(where: \.state.isPresent) == before.presentSince.count,
+            view.allSatisfy({ !$0.state.isPresent || before.presentSince[$0.id] != nil })
+        {
+            return
+        }
         watches[index].presentSince = [:]
         watches[index].answered = [:]
         for member in view where member.state.isPresent {

@@ -26,9 +26,6 @@ struct SafetyOracle {
         let candidate: NodeID
     }
 
-    /// Protocols/election.md.
-    private static let heartbeatReplyKind: UInt8 = 21
-
     // Looked up by key only: a dictionary's order would differ from process to process.
     private var masters: [Ballot: Life] = [:]
     private var votes: [NodeID: Vote] = [:]
@@ -133,9 +130,26 @@ struct SafetyOracle {
 
     /// Looks into a datagram that leaves a node.
     mutating func sees(_ bytes: Span<UInt8>, from host: SimulatedHost, _ simulation: Simulation) {
-        // Election messages travel alone; the others need not be decoded here.
-        let kindOffset = WireHeader.byteCount + 2
-        guard bytes.count > kindOffset, 17...21 ~= bytes[kindOffset] else { return }
+        // Election messages travel alone; the others need not be looked at here.
+        switch ElectionGlance(bytes) {
+        case nil: return
+        case .heartbeat(let ballot, let sequence):
+            guard simulation.lease.isNew(ballot, sequence, host), let core = host.core else {
+                return
+            }
+            simulation.lease.reigns(ballot, sequence, host, core.view, simulation)
+            return
+        case .heartbeatReply(let ballot, isObeyed: true):
+            if let before = answered[host.identity], ballot < before {
+                simulation.report("S2", "\(host.name) answers \(ballot) after \(before)")
+            }
+            answered[host.identity] = ballot
+            return
+        case .heartbeatReply(_, isObeyed: false):
+            simulation.statistics.records["heartbeat.refused", default: 0] += 1
+            return
+        case .other: break
+        }
         let cluster = WireHeader.tag(ofCluster: SimulatedHost.cluster)
         guard let datagram = try? Datagram(decoding: bytes, cluster: cluster) else { return }
         for case .election(let message) in datagram.messages {
@@ -144,41 +158,22 @@ struct SafetyOracle {
             case .voteReply(let reply) where reply.isGranted:
                 simulation.statistics.records["vote.granted", default: 0] += 1
                 vote(for: reply.ballot, by: host, simulation)
-            case .heartbeatReply(let reply) where reply.isObeyed:
-                if let before = answered[host.identity], reply.ballot < before {
-                    simulation.report(
-                        "S2",
-                        "\(host.name) answers \(reply.ballot) after \(before)"
-                    )
-                }
-                answered[host.identity] = reply.ballot
-            case .heartbeat(let heartbeat):
-                guard let view = host.core?.snapshot().view else { continue }
-                simulation.lease.reigns(heartbeat, host, view, simulation)
             case .voteReply: simulation.statistics.records["vote.refused", default: 0] += 1
             case .preVoteReply(let reply):
                 if !reply.isGranted {
                     simulation.statistics.records["preVote.refused", default: 0] += 1
                 }
-            case .heartbeatReply:
-                simulation.statistics.records["heartbeat.refused", default: 0] += 1
-            case .preVoteRequest, .resign: break
+            case .heartbeat, .heartbeatReply, .preVoteRequest, .resign: break
             }
         }
     }
 
     /// The ballot of which a datagram says that it is obeyed.
     func obeyedBallot(in bytes: Span<UInt8>) -> Ballot? {
-        let kindOffset = WireHeader.byteCount + 2
-        guard bytes.count > kindOffset,
-            bytes[kindOffset] == Self.heartbeatReplyKind
-        else { return nil }
-        let cluster = WireHeader.tag(ofCluster: SimulatedHost.cluster)
-        guard let datagram = try? Datagram(decoding: bytes, cluster: cluster) else { return nil }
-        for case .election(.heartbeatReply(let reply)) in datagram.messages where reply.isObeyed {
-            return reply.ballot
+        guard case .heartbeatReply(let ballot, isObeyed: true) = ElectionGlance(bytes) else {
+            return nil
         }
-        return nil
+        return ballot
     }
 
     private mutating func vote(

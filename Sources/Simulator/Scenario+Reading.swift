@@ -5,6 +5,7 @@ extension Scenario {
     private static let keys = [
         "name", "description", "nodes", "seed", "duration", "startWithin", "seeds", "network",
         "model", "faults", "swarm", "liveness", "policy", "expect",
+        "bounds",
     ]
 
     /// Reads a scenario file; the first thing that is wrong with it is the error.
@@ -43,6 +44,7 @@ extension Scenario {
                     path
                 )
             } ?? (model == nil ? [.convergence] : [.convergence, .settled])
+        bounds = try fields.take("bounds", QualityBounds.init)
         let durationValue = fields.take("duration")
         let livenessValue = fields.take("liveness")
 

@@ -30,6 +30,7 @@ extension Scenario {
         members.append(ScenarioText.member("liveness", livenessText))
         let expected = expectations.map { ScenarioText.quoted($0.rawValue) }
         members.append(ScenarioText.member("expect", ScenarioText.list(expected)))
+        if let bounds { members.append(ScenarioText.member("bounds", bounds.text)) }
         return "{\n  " + members.joined(separator: ",\n  ") + "\n}\n"
     }
 

@@ -24,6 +24,7 @@ package struct Scenario: Equatable, Sendable {
     package var swarm: Swarm?
     package var liveness: Liveness
     package var expectations: [Expectation] = [.convergence]
+    package var bounds: QualityBounds?
 
     package static func name(of node: Int) -> String { "n\(node + 1)" }
 }

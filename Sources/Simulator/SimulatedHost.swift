@@ -24,6 +24,7 @@ final class SimulatedHost: @unchecked Sendable {
     private(set) var identity: NodeID
     private(set) var loop: SimulatedLoop?
     private(set) var core: AgentCore?
+    private(set) var shadow: ShadowMachines?
     private(set) var life = 0
     /// Something changed that the oracles look at.
     var hasNews = false
@@ -89,6 +90,7 @@ final class SimulatedHost: @unchecked Sendable {
         simulation.safety.begins(identity, record, simulation)
         let loop = SimulatedLoop(host: self, simulation: simulation)
         let world = SimulatedWorld(host: self, loop: loop)
+        shadow = simulation.hasShadows ? ShadowMachines(host: self) : nil
         let core = AgentCore(
             world: world.world(seed: generator.next()),
             configuration: configuration,

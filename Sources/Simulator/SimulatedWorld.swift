@@ -26,7 +26,8 @@ final class SimulatedWorld: @unchecked Sendable {
             children: self,
             models: self,
             observer: self,
-            seed: seed
+            seed: seed,
+            witness: host.shadow
         )
     }
 

@@ -26,15 +26,21 @@ package final class Simulation: @unchecked Sendable {
     /// Somebody's launch was accepted; nobody asks again.
     var isModelAsked = false
     private let redraw: Redraw?
+    /// Whether each agent's machines are driven a second time, without actors.
+    let hasShadows: Bool
 
-    /// - Parameter writeTrace: takes a JSON line for all that happens; nil for speed.
+    /// - Parameters:
+    ///   - hasShadows: each agent's machines are driven a second time, directly, and compared.
+    ///   - writeTrace: takes a JSON line for all that happens; nil for speed.
     package init(
         scenario: Scenario,
         seed: UInt64,
         redraw: Redraw? = nil,
+        hasShadows: Bool = false,
         writeTrace: ((String) -> Void)? = nil
     ) {
         self.redraw = redraw
+        self.hasShadows = hasShadows
         self.scenario = scenario.drawingSwarm(seed: seed)
         self.seed = seed
         // One generator for each purpose: more draws for one change nothing for the others.
@@ -71,13 +77,18 @@ package final class Simulation: @unchecked Sendable {
             now = end
             liveness.judgeEnd(self)
         }
+        quality.finish(at: now)
+        statistics.quality = quality.figures
+        if violation == nil,
+            let excess = scenario.bounds?.excess(of: statistics, nodeCount: hosts.count)
+        {
+            report("quality", excess)
+        }
         traceEnd()
         let escaped = csimulation_leave()
         if escaped > 0, violation == nil {
             report("escapedJob", "\(escaped) jobs left the simulated loops for other threads")
         }
-        quality.finish(at: now)
-        statistics.quality = quality.figures
         let result = SimulationResult(
             seed: seed,
             hash: trace.hash,

@@ -26,7 +26,7 @@ package struct WireHeader: Equatable, Sendable {
         // Flags: none yet. A receiver ignores those that it does not know.
         bytes.append(0)
         bytes.append(bigEndian: cluster)
-        bytes.append(bigEndian: sender.rawValue)
+        bytes.append(sender)
     }
 
     package init(decoding bytes: Span<UInt8>, at offset: inout Int) throws(WireError) {

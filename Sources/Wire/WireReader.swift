@@ -16,7 +16,11 @@ struct WireReader {
     }
 
     mutating func node(_ bytes: Span<UInt8>) throws(WireError) -> NodeID {
-        NodeID(try integer(bytes, UInt128.self))
+        guard bytes.count - offset >= NodeID.byteCount else {
+            throw .truncated(needed: NodeID.byteCount, available: bytes.count - offset)
+        }
+        let high: UInt64 = try integer(bytes)
+        return NodeID(high: high, low: try integer(bytes))
     }
 
     mutating func flag(_ bytes: Span<UInt8>, _ field: String) throws(WireError) -> Bool {
@@ -73,7 +77,8 @@ struct WireReader {
 
 extension [UInt8] {
     mutating func append(_ node: NodeID) {
-        append(bigEndian: node.rawValue)
+        append(bigEndian: node.high)
+        append(bigEndian: node.low)
     }
 
     mutating func append(_ ballot: Ballot) {

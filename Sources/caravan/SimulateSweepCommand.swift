@@ -50,6 +50,9 @@ struct SimulateSweepCommand: AsyncParsableCommand {
     @Flag(help: "Make each run twice and compare.")
     var twice = false
 
+    @Flag(help: "Drive every agent's machines a second time, without its actors, and compare.")
+    var shadow = false
+
     @Flag(help: "Say what happened how often.")
     var coverage = false
 
@@ -83,7 +86,8 @@ struct SimulateSweepCommand: AsyncParsableCommand {
             seeds: range,
             limit: fresh.map { .seconds($0) },
             isTwice: twice,
-            keepsHashes: lines != nil
+            keepsHashes: lines != nil,
+            hasShadows: shadow
         )
         let progress = SweepProgress(sweep, isQuiet: quiet)
         await sweep.run(jobs: jobs) { progress.tell() }

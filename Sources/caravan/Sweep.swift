@@ -9,6 +9,7 @@ final class Sweep: Sendable {
     private let limit: Duration?
     private let isTwice: Bool
     private let keepsHashes: Bool
+    private let hasShadows: Bool
     private let start = ContinuousClock.now
     private let state: Mutex<State>
 
@@ -27,7 +28,8 @@ final class Sweep: Sendable {
         seeds: SeedRange,
         limit: Duration?,
         isTwice: Bool,
-        keepsHashes: Bool
+        keepsHashes: Bool,
+        hasShadows: Bool
     ) {
         // What takes longest comes first, so that no core is left with it at the end.
         self.files = files.sorted { $0.scenario.nodeCount > $1.scenario.nodeCount }
@@ -35,6 +37,7 @@ final class Sweep: Sendable {
         self.limit = limit
         self.isTwice = isTwice
         self.keepsHashes = keepsHashes
+        self.hasShadows = hasShadows
         state = Mutex(State(summaries: Array(repeating: SweepSummary(), count: files.count)))
     }
 
@@ -83,7 +86,7 @@ final class Sweep: Sendable {
 
     private func make(_ index: Int, _ seed: UInt64) {
         let scenario = files[index].scenario
-        var result = Simulation(scenario: scenario, seed: seed).run()
+        var result = Simulation(scenario: scenario, seed: seed, hasShadows: hasShadows).run()
         if isTwice, result.violation == nil {
             let again = Simulation(scenario: scenario, seed: seed).run()
             if again.hash != result.hash {

@@ -1,5 +1,7 @@
 import Foundation
-import Simulator
+import Primitives
+import SWIM
+@testable import Simulator
 import Testing
 
 struct DeterminismTests {
@@ -40,6 +42,28 @@ struct DeterminismTests {
         }
         #expect(outputs[0].contains("hash"))
         #expect(Set(outputs).count == 1)
+    }
+
+    @Test(arguments: ["swarm-all", "split-while-serving", "power-cuts"])
+    func `machines driven directly want what those in actors want`(name: String) throws {
+        let scenario = try storedScenario(name)
+        let carried = Simulation(scenario: scenario, seed: 5).run()
+        let shadowed = Simulation(scenario: scenario, seed: 5, hasShadows: true).run()
+        #expect(shadowed.violation == nil)
+        #expect(shadowed.hash == carried.hash)
+    }
+
+    @Test func `a machine that was given more than its actor's is found out`() throws {
+        let scenario = try scenario(#"{"name":"a","nodes":3}"#)
+        let simulation = Simulation(scenario: scenario, seed: 1, hasShadows: true)
+        simulation.outside(after: .seconds(10)) { [unowned simulation] in
+            var facts = DeviceFacts(name: "somebody else")
+            facts.httpPort = 1
+            simulation.hosts[0].shadow?.handled(.facts(facts), at: .origin, effects: [])
+        }
+        let violation = try #require(simulation.run().violation)
+        #expect(violation.invariant == "shadow")
+        #expect(violation.detail.contains("SWIM machine of n1"), "\(violation)")
     }
 
     @Test func `a job that leaves the simulated loops is noticed`() throws {
