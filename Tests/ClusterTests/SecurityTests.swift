@@ -89,8 +89,8 @@ extension ClusterTests {
                 let (master, workers) = try await cluster.form(2)
                 try await cluster.launch(through: master)
                 let before = try await cluster.agree()
-                let open = cluster.stranger("open", arguments: ["--open"])
-                let other = cluster.stranger("other", arguments: [])
+                let open = cluster.stranger("open", isOpen: true)
+                let other = cluster.stranger("other", isOpen: false)
                 let made = try await Built.run(["init", "--state", other.folder])
                 #expect(made.exit.isSuccess)
                 for stranger in [open, other] { stranger.start() }

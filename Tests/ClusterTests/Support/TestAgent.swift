@@ -15,9 +15,18 @@ final class TestAgent: Sendable {
     let address: IPAddress
     let folder: String
     private let arguments: [String]
+    /// Whether it runs without a key.
+    private let isOpen: Bool
     private let program = Mutex<RunningProgram?>(nil)
 
-    init(name: String, address: IPAddress, folder: String, arguments: [String]) {
+    init(
+        name: String,
+        address: IPAddress,
+        folder: String,
+        isOpen: Bool = true,
+        arguments: [String]
+    ) {
+        self.isOpen = isOpen
         self.name = name
         self.address = address
         self.folder = folder
@@ -31,7 +40,7 @@ final class TestAgent: Sendable {
             ChildCommand(
                 executable: Built.caravan,
                 arguments: ["agent", "--name", name, "--bind", "\(address)"]
-                    + ["--state", folder] + arguments,
+                    + ["--state", folder] + arguments + (isOpen ? ["--open"] : []),
                 environment: ["CARAVAN_ENGINE": nil, "LLAMA_CACHE": nil]
             )
         )

@@ -64,15 +64,16 @@ final class TestCluster: Sendable {
 
     /// An agent of the same name of a cluster, which knows where the agents are and has no key of
     /// theirs; not started.
-    func stranger(_ name: String, arguments: [String]) -> TestAgent {
+    func stranger(_ name: String, isOpen: Bool) -> TestAgent {
         let seeds = agents.flatMap { ["--seed", "\($0.agentEndpoint)"] }
         let number = UInt32(200 + name.utf8.count)
         return TestAgent(
             name: name,
             address: .v4(network | number),
             folder: folder + "/\(name)",
+            isOpen: isOpen,
             arguments: ["--cluster", self.name, "--models", modelsFolder, "--no-discovery"]
-                + seeds + arguments
+                + seeds
         )
     }
 
@@ -93,12 +94,12 @@ final class TestCluster: Sendable {
         arguments += ["--models", modelsFolder, "--memory", "2GiB", "--log-level", "debug"]
         for seed in seeds ?? known { arguments += ["--seed", "\(seed.agentEndpoint)"] }
         if !discovers { arguments.append("--no-discovery") }
-        if code == nil { arguments.append("--open") }
         arguments += extraArguments
         let agent = TestAgent(
             name: name,
             address: .v4(network | number),
             folder: folder + "/\(name)",
+            isOpen: code == nil,
             arguments: arguments
         )
         all.withLock { $0.append(agent) }
