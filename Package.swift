@@ -163,7 +163,7 @@ let package = Package(
             name: "caravan",
             dependencies: [
                 "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "Primitives",
-                "Processes", "SecureChannel", "Simulator", "Telemetry",
+                "Processes", "SWIM", "SecureChannel", "Simulator", "Telemetry",
                 product("SystemPackage", "swift-system"),
                 product("ArgumentParser", "swift-argument-parser"),
             ],

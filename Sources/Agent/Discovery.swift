@@ -74,6 +74,9 @@ actor Discovery {
 }
 
 extension Discovery: DatagramReceiver {
+    /// Beacons go to everybody; who does not listen says nothing of anybody.
+    nonisolated func refused(by destination: Endpoint) {}
+
     /// Beacons of other clusters on the network are none of our business, and no reason for a
     /// line in the log.
     nonisolated func receive(_ bytes: Span<UInt8>, from source: Endpoint) {

@@ -89,6 +89,10 @@ extension SealedDatagrams: DatagramReceiver {
         assumeIsolated { $0.take(bytes, from: source) }
     }
 
+    nonisolated func refused(by destination: Endpoint) {
+        assumeIsolated { $0.receiver }?.refused(by: destination)
+    }
+
     private func take(_ sealed: Span<UInt8>, from source: Endpoint) {
         bytes.removeAll(keepingCapacity: true)
         for index in sealed.indices { bytes.append(sealed[index]) }

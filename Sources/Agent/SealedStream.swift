@@ -70,6 +70,10 @@ actor SealedStream: StreamConnection {
         assumeIsolated { $0.beginClosing() }
     }
 
+    nonisolated func expectSilence() {
+        assumeIsolated { $0.stream }?.expectSilence()
+    }
+
     private func enqueue(_ bytes: [UInt8]) {
         guard node != nil else {
             waiting += bytes

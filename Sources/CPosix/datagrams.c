@@ -4,6 +4,10 @@
 #endif
 #include "addresses.h"
 
+#if defined(__linux__)
+#include <linux/errqueue.h>
+#endif
+
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -48,6 +52,44 @@ struct cposix_datagram cposix_receive_datagram(int descriptor, void *bytes, size
     datagram.interface = arrival_interface(&message);
     return datagram;
 }
+
+#if defined(__linux__)
+struct cposix_refusal cposix_take_refusal(int descriptor) {
+    struct cposix_refusal refusal = {0};
+    struct sockaddr_storage storage;
+    union {
+        char bytes[CMSG_SPACE(
+            sizeof(struct sock_extended_err) + sizeof(struct sockaddr_in6))];
+        struct cmsghdr alignment;
+    } control;
+    char byte;
+    struct iovec vector = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr message = {
+        .msg_name = &storage, .msg_namelen = sizeof storage, .msg_iov = &vector, .msg_iovlen = 1,
+        .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    memset(&storage, 0, sizeof storage);
+    ssize_t count;
+    do count = recvmsg(descriptor, &message, MSG_ERRQUEUE | MSG_DONTWAIT);
+    while (count < 0 && errno == EINTR);
+    if (count < 0) return refusal;
+    refusal.found = true;
+    refusal.destination = cposix_from_sockaddr((struct sockaddr *)&storage);
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c)) {
+        bool is_v4 = c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR;
+        bool is_v6 = c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR;
+        if (!is_v4 && !is_v6) continue;
+        struct sock_extended_err error;
+        memcpy(&error, CMSG_DATA(c), sizeof error);
+        refusal.error = (int)error.ee_errno;
+    }
+    return refusal;
+}
+#else
+struct cposix_refusal cposix_take_refusal(int descriptor) {
+    (void)descriptor;
+    return (struct cposix_refusal){0};
+}
+#endif
 
 long cposix_send_datagram(
     int descriptor, const void *bytes, size_t count, struct cposix_endpoint destination) {

@@ -77,6 +77,13 @@ int cposix_set_option(int descriptor, enum cposix_option option, int value) {
     case CPOSIX_MULTICAST_V6: return set_multicast(descriptor, 6);
     case CPOSIX_ARRIVAL_V4: return set(descriptor, IPPROTO_IP, IP_PKTINFO, value);
     case CPOSIX_ARRIVAL_V6: return set(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, value);
+#if defined(__linux__)
+    case CPOSIX_REFUSALS_V4: return set(descriptor, IPPROTO_IP, IP_RECVERR, value);
+    case CPOSIX_REFUSALS_V6: return set(descriptor, IPPROTO_IPV6, IPV6_RECVERR, value);
+#else
+    case CPOSIX_REFUSALS_V4:
+    case CPOSIX_REFUSALS_V6: return 0;
+#endif
     }
     return -EINVAL;
 }

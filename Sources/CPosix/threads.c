@@ -10,9 +10,10 @@
 
 int64_t cposix_monotonic_nanoseconds(void) {
     struct timespec time;
-#if defined(__APPLE__)
-    // Like Linux's monotonic clock, this one stands still while the machine sleeps.
-    clock_gettime(CLOCK_UPTIME_RAW, &time);
+    // Goes on while the machine sleeps: who slept must see that its leases have ended and that
+    // its timers are late.
+#if defined(__linux__)
+    clock_gettime(CLOCK_BOOTTIME, &time);
 #else
     clock_gettime(CLOCK_MONOTONIC, &time);
 #endif

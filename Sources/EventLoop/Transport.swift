@@ -6,6 +6,10 @@ package import Primitives
 package protocol DatagramReceiver: AnyObject, Sendable {
     /// Takes one whole datagram, possibly empty; the bytes are valid only during the call.
     func receive(_ bytes: Span<UInt8>, from source: Endpoint)
+
+    /// The system at the address says that nobody listens there; told where systems tell it, and
+    /// not for every datagram.
+    func refused(by destination: Endpoint)
 }
 
 /// Sends datagrams from an agent's own address.
@@ -61,6 +65,9 @@ package protocol StreamConnection: AnyObject, Sendable {
 
     /// Sends what is queued, then closes. `.closed(.closedHere)` follows.
     func close()
+
+    /// Nothing will be said on the stream for hours: it is not kept awake more than needed.
+    func expectSilence()
 }
 
 /// Opens and passes on streams.

@@ -28,11 +28,16 @@ struct OpenStream {
         case inbound
         case sync
         case ping(number: UInt32, target: NodeID)
+        /// Stays idle, so that the end of the other process is heard.
+        case watch(NodeID)
     }
 
     let purpose: Purpose
     var connection: (any StreamConnection)?
     var reader = FrameReader()
+    let openedAt: Instant
+    /// The other side keeps it, too.
+    var isStanding = false
 }
 
 // Streams: comparing notes, probing where datagrams get lost, and doors to local servers.
@@ -49,13 +54,15 @@ extension Membership {
         return { [self] event in assumeIsolated { $0.happened(event, on: stream) } }
     }
 
-    func open(_ purpose: OpenStream.Purpose, to endpoint: Endpoint) {
+    @discardableResult
+    func open(_ purpose: OpenStream.Purpose, to endpoint: Endpoint) -> UInt64 {
         let stream = add(purpose, nil)
         let connection = world.streams.connect(to: endpoint, timeout: Self.connectTimeout) {
             [self] event in assumeIsolated { $0.happened(event, on: stream) }
         }
         // A transport may close at once; then there is nothing to keep.
         streams[stream]?.connection = connection
+        return stream
     }
 
     private func add(
@@ -64,22 +71,59 @@ extension Membership {
     ) -> UInt64 {
         nextStream += 1
         let stream = nextStream
-        streams[stream] = OpenStream(purpose: purpose, connection: connection)
+        streams[stream] = OpenStream(
+            purpose: purpose,
+            connection: connection,
+            openedAt: world.loop.now
+        )
         world.loop.schedule(after: Self.connectTimeout + Self.frameTimeout) { [self] in
-            assumeIsolated { $0.end(stream) }
+            assumeIsolated { $0.expire(stream) }
         }
         return stream
     }
 
-    private func end(_ stream: UInt64) {
+    private func expire(_ stream: UInt64) {
+        guard let open = streams[stream], !open.isStanding else { return }
+        end(stream)
+        if case .watch(let target) = open.purpose { failedToWatch(target, stream, nil) }
+    }
+
+    /// Ends a stream without a word about it.
+    func end(_ stream: UInt64) {
         streams.removeValue(forKey: stream)?.connection?.close()
+    }
+
+    /// Ends a stream whose other side makes no sense, as if it had ended by itself.
+    private func abandon(_ stream: UInt64) {
+        guard let open = streams.removeValue(forKey: stream) else { return }
+        open.connection?.close()
+        closed(open, stream, .reset)
     }
 
     private func happened(_ event: StreamEvent, on stream: UInt64) {
         switch event {
         case .opened: opened(stream)
         case .received(let bytes): received(bytes, on: stream)
-        case .closed: streams.removeValue(forKey: stream)
+        case .closed(let closure):
+            if let open = streams.removeValue(forKey: stream) { closed(open, stream, closure) }
+        }
+    }
+
+    /// The other side or the network ended a stream that had not done its work.
+    private func closed(_ open: OpenStream, _ stream: UInt64, _ closure: StreamClosure) {
+        switch open.purpose {
+        case .watch(let target):
+            if open.isStanding {
+                watchEnded(target, stream)
+            } else {
+                failedToWatch(target, stream, closure)
+            }
+        case .ping(let number, let target):
+            note(target) { $0.dial = .failed(closure, world.loop.now) }
+            if closure == .refused { handle(.streamRefused(number: number)) }
+        case .inbound where open.isStanding:
+            if let sender = open.reader.header?.sender { watchEnded(sender, stream) }
+        case .inbound, .sync: break
         }
     }
 
@@ -100,6 +144,9 @@ extension Membership {
             }
         case .ping(let number, let target):
             open.connection?.send(header + Frame.ping(number: number, target: target).encoded)
+            handle(.streamOpened(number: number))
+        case .watch(let target):
+            open.connection?.send(header + Frame.watch(target: target).encoded)
         }
     }
 
@@ -110,10 +157,11 @@ extension Membership {
                 guard let frame = try streams[stream]?.reader.next(cluster: cluster) else {
                     return
                 }
+                noteReach(of: stream)
                 answer(frame, on: stream)
             } catch {
                 world.observer.refused("stream.\(error.reason)", detail: "from \(peer): \(error)")
-                end(stream)
+                abandon(stream)
             }
         }
     }
@@ -140,12 +188,37 @@ extension Membership {
         case (.ping(let number, _), .ack(let answered)) where number == answered:
             end(stream)
             handle(.streamAnswered(number: number))
-        case (.inbound, _), (.sync, _), (.ping, _):
+        case (.inbound, .watch(let target)):
+            guard target == machine.own.id, let sender = open.reader.header?.sender,
+                startsWatching(sender, stream)
+            else { return end(stream) }
+            streams[stream]?.isStanding = true
+            connection.expectSilence()
+            connection.send(header + Frame.watching.encoded)
+        case (.watch(let target), .watching) where !open.isStanding:
+            guard open.reader.header?.sender == target, startsWatching(target, stream) else {
+                return end(stream)
+            }
+            streams[stream]?.isStanding = true
+            connection.expectSilence()
+        case (.inbound, _), (.sync, _), (.ping, _), (.watch, _):
             world.observer.refused(
                 "stream.unexpectedFrame",
                 detail: "from \(connection.peer)"
             )
-            end(stream)
+            abandon(stream)
+        }
+    }
+
+    /// A frame came: whoever dialled, the other was reached.
+    private func noteReach(of stream: UInt64) {
+        guard let open = streams[stream], let sender = open.reader.header?.sender else { return }
+        let now = world.loop.now
+        note(sender) { reach in
+            switch open.purpose {
+            case .inbound: reach.dialledBy = now
+            case .sync, .ping, .watch: reach.dial = .stood(now)
+            }
         }
     }
 

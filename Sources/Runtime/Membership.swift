@@ -29,6 +29,11 @@ package actor Membership {
     private var peers: Peers?
     var streams: [UInt64: OpenStream] = [:]
     var nextStream: UInt64 = 0
+    /// Members between whom and this agent idle streams are kept; sorted by id.
+    var watches: [Watch] = []
+    var isTending = false
+    /// Who could be dialled, and who dialled, as far as was seen; sorted by id.
+    package internal(set) var reaches: [Reach] = []
 
     /// The actors that membership passes messages and news to.
     struct Peers {
@@ -151,6 +156,7 @@ package actor Membership {
         peers?.election.assumeIsolated { $0.membersChanged(view) }
         peers?.placement.assumeIsolated { $0.membersChanged(view) }
         rememberPeers(view)
+        tendWatchesSoon()
         world.observer.changed()
     }
 
@@ -182,6 +188,15 @@ extension Membership: DatagramReceiver {
         receive(datagram, from: source)
     }
 
+    package nonisolated func refused(by destination: Endpoint) {
+        assumeIsolated { membership in
+            let accused = membership.machine.others.first {
+                $0.endpoint == destination && $0.state.isPresent
+            }
+            if let accused { membership.handle(.evidence(.refused, about: accused.id)) }
+        }
+    }
+
     /// What datagrams of this cluster are marked with.
     package nonisolated var clusterTag: UInt64 { cluster }
 
@@ -205,6 +220,7 @@ extension Membership: DatagramReceiver {
             passNews()
         }
         // A datagram without messages still tells who is there.
+        handle(.heard(sender))
         for message in datagram.messages {
             switch message {
             case .gossip(let gossip): handle(.message(gossip, from: sender, source: source))

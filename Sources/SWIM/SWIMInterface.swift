@@ -10,8 +10,18 @@ package enum SWIMInput: Equatable, Sendable {
     case synced([MemberUpdate])
     /// A member of the same cluster may be found there (a beacon, a remembered peer).
     case sighted(Endpoint)
+    /// A datagram of the member arrived, whatever is in it.
+    case heard(NodeID)
     /// A probe was answered over a stream.
     case streamAnswered(number: UInt32)
+    /// The system of a probe's target took the stream: its host is well, whatever the agent is.
+    case streamOpened(number: UInt32)
+    /// The system of a probe's target says that nobody listens there.
+    case streamRefused(number: UInt32)
+    /// Something that looks as if the member were gone; it never is taken for dead by this alone.
+    case evidence(SWIMEvidence, about: NodeID)
+    /// An idle stream to the member stands, or does not any more.
+    case watch(NodeID, stands: Bool)
     case timer(SWIMTimer)
     /// This device has something new to say of itself.
     case facts(DeviceFacts)
@@ -19,9 +29,26 @@ package enum SWIMInput: Equatable, Sendable {
     case leave
 }
 
+/// What looks like a death and may be a restart, a broken path or a moment's silence.
+package enum SWIMEvidence: Hashable, Sendable {
+    /// The idle stream between the two ended, or was reset.
+    case streamEnded
+    /// A system said that nobody listens at the member's address.
+    case refused
+    /// A member that speaks regularly does not any more.
+    case silent
+}
+
 package enum SWIMTimer: Hashable, Sendable {
     case period
+    /// A probe was not answered directly.
     case probeTimeout(UInt32)
+    /// A probe was not answered at all.
+    case probeFailure(UInt32)
+    /// A member that is suspect for a short time only is probed once more.
+    case secondLook(NodeID)
+    /// Somebody who speaks regularly may have fallen silent.
+    case silence
     /// A relay gives up on an indirect probe and says so.
     case relayTimeout(UInt32)
     case gossip

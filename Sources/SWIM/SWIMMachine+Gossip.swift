@@ -40,7 +40,8 @@ extension SWIMMachine {
     private mutating func startGossip(_ effects: inout [SWIMEffect]) {
         guard !isGossiping else { return }
         isGossiping = true
-        effects.append(.setTimer(.gossip, after: configuration.gossipInterval))
+        // Soon, but not at once: what comes together goes together.
+        effects.append(.setTimer(.gossip, after: configuration.firstGossipDelay))
     }
 
     mutating func gossip(at now: Instant, _ effects: inout [SWIMEffect]) {
@@ -58,7 +59,8 @@ extension SWIMMachine {
         if listeners.isEmpty {
             queue = GossipQueue()
         } else if !queue.isEmpty {
-            startGossip(&effects)
+            isGossiping = true
+            effects.append(.setTimer(.gossip, after: configuration.gossipInterval))
         }
     }
 
@@ -82,10 +84,23 @@ extension SWIMMachine {
         suspicions.first { $0.id == id }?.suspicion.accusers.first ?? own.id
     }
 
-    /// What is held against a member, to be told to itself.
-    func opinion(of id: NodeID) -> [GossipMessage] {
-        guard let member = member(id), member.state != .alive else { return [] }
+    /// What is held against a member, to be told to itself (Lifeguard §3.3).
+    func held(against id: NodeID) -> [GossipMessage] {
+        guard let member = member(id), member.state != .alive,
+            // Even without the buddy system, who is gone must hear of it to come back.
+            configuration.parts.tellsSuspects || !member.state.isPresent
+        else { return [] }
         return [.update(update(of: member))]
+    }
+
+    /// Tells every present member at once, where they are few.
+    mutating func tellEverybody(_ update: MemberUpdate, _ effects: inout [SWIMEffect]) {
+        guard configuration.parts.usesEvidence, presentCount <= configuration.allPairsLimit else {
+            return
+        }
+        for member in others where member.state == .alive {
+            effects.append(.send([.update(update)], to: member.endpoint))
+        }
     }
 
     // MARK: - Meeting
@@ -121,7 +136,8 @@ extension SWIMMachine {
     }
 
     mutating func syncWithAnyone(_ effects: inout [SWIMEffect]) {
-        effects.append(.setTimer(.sync, after: jittered(configuration.syncInterval)))
+        let interval = configuration.syncInterval * quietFactor
+        effects.append(.setTimer(.sync, after: jittered(interval)))
         guard !isLeaving, let partner = randomMembers(1, where: { $0.state == .alive }).first
         else { return }
         effects.append(.sync(to: partner.endpoint))
@@ -135,7 +151,7 @@ extension SWIMMachine {
         }
         nextNumber &+= 1
         let ping = GossipMessage.ping(number: nextNumber, target: dead.id)
-        send(opinion(of: dead.id) + [ping], to: dead.endpoint, &effects)
+        send(held(against: dead.id) + [ping], to: dead.endpoint, &effects)
     }
 
     private func isPresent(at endpoint: Endpoint) -> Bool {

@@ -125,6 +125,7 @@ extension SWIMMachine {
         others[index].state = update.state
         if before != update.state { others[index].since = now }
         endSuspicion(of: update.id, &effects)
+        if !update.state.isPresent { loseContact(with: update.id, &effects) }
         queueGossip(update, &effects)
         let member = others[index]
         switch update.belief {
@@ -134,6 +135,7 @@ extension SWIMMachine {
         case .suspect(let accuser):
             beginSuspicion(of: member.id, by: accuser, at: now, &effects)
             effects.append(.emit(.suspected(member, accuser: accuser)))
+            verify(member.id, accusedBy: accuser, at: now, &effects)
         case .dead(let accuser): effects.append(.emit(.died(member, accuser: accuser)))
         case .left: effects.append(.emit(.departed(member)))
         }
@@ -159,86 +161,13 @@ extension SWIMMachine {
                 announceSelf(&effects)
                 return
             }
-            localHealth = min(configuration.localHealthLimit, localHealth + 1)
+            charge(1)
         }
         own.incarnation = max(own.incarnation, update.incarnation) + 1
         own.factsVersion = 0
         effects.append(.persist(incarnation: own.incarnation))
         announceSelf(&effects)
         effects.append(.emit(.refuted(incarnation: own.incarnation)))
-    }
-
-    // MARK: - Suspicion
-
-    private mutating func beginSuspicion(
-        of id: NodeID,
-        by accuser: NodeID,
-        at now: Instant,
-        _ effects: inout [SWIMEffect]
-    ) {
-        let count = presentCount
-        let scale = max(1, Logarithm.base10(Double(max(1, count))))
-        let minimum = configuration.period.scaled(
-            by: configuration.suspicionMultiplier * scale
-        )
-        let suspicion = Suspicion(
-            by: accuser,
-            at: now,
-            minimum: minimum,
-            maximum: minimum.scaled(by: configuration.suspicionMaximumMultiplier),
-            // Neither the accused nor this agent's first accuser can confirm.
-            confirmations: count - 2 < configuration.suspicionConfirmations
-                ? 0 : configuration.suspicionConfirmations
-        )
-        suspicions.append((id, suspicion))
-        effects.append(.setTimer(.suspicion(id), after: suspicion.deadline - now))
-    }
-
-    private mutating func confirmSuspicion(
-        of index: Int,
-        by accuser: NodeID,
-        _ update: MemberUpdate,
-        at now: Instant,
-        _ effects: inout [SWIMEffect]
-    ) {
-        let id = others[index].id
-        guard let position = suspicions.firstIndex(where: { $0.id == id }),
-            suspicions[position].suspicion.confirm(by: accuser)
-        else { return }
-        queueGossip(update, &effects)
-        let deadline = suspicions[position].suspicion.deadline
-        effects.append(.cancelTimer(.suspicion(id)))
-        effects.append(.setTimer(.suspicion(id), after: max(.zero, deadline - now)))
-    }
-
-    private mutating func endSuspicion(of id: NodeID, _ effects: inout [SWIMEffect]) {
-        guard let index = suspicions.firstIndex(where: { $0.id == id }) else { return }
-        suspicions.remove(at: index)
-        effects.append(.cancelTimer(.suspicion(id)))
-    }
-
-    mutating func suspicionEnded(
-        _ id: NodeID,
-        at now: Instant,
-        _ effects: inout [SWIMEffect]
-    ) {
-        guard let suspicion = suspicions.first(where: { $0.id == id })?.suspicion,
-            let member = member(id), member.state == .suspect
-        else { return }
-        guard now >= suspicion.deadline else {
-            effects.append(.setTimer(.suspicion(id), after: suspicion.deadline - now))
-            return
-        }
-        if Mutant.neverBuries.isPlanted { return }
-        merge(
-            MemberUpdate(
-                id: id,
-                incarnation: member.incarnation,
-                belief: .dead(accuser: own.id)
-            ),
-            at: now,
-            &effects
-        )
     }
 
     mutating func forgetOldTombstones(at now: Instant, _ effects: inout [SWIMEffect]) {

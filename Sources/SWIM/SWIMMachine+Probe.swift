@@ -1,40 +1,51 @@
 import Primitives
 
-// Probing (SWIM §3.1, §4.3) and local health (Lifeguard §3.1).
+// Probing (SWIM §3.1, §4.3).
 extension SWIMMachine {
-    /// How much slower this agent goes because it doubts itself.
-    private var healthFactor: Int { localHealth + 1 }
-
     mutating func beginPeriod(at now: Instant, _ effects: inout [SWIMEffect]) {
-        effects.append(.setTimer(.period, after: configuration.period * healthFactor))
+        let factor = healthFactor * quietFactor
+        effects.append(.setTimer(.period, after: configuration.period * factor))
         guard !isLeaving else { return }
-        if let probe { failed(probe, at: now, &effects) }
-        probe = nil
         forgetOldTombstones(at: now, &effects)
         guard let target = nextTarget() else { return }
+        probe(target.id, at: now, &effects)
+    }
+
+    /// Pings a member, unless it is being probed already.
+    mutating func probe(_ id: NodeID, at now: Instant, _ effects: inout [SWIMEffect]) {
+        guard probes.count < Self.probeLimit, !probes.contains(where: { $0.target == id }),
+            let target = member(id), !isLeaving
+        else { return }
         nextNumber &+= 1
-        probe = Probe(number: nextNumber, target: target.id)
-        // Buddy system (Lifeguard §3.3): who is suspected hears of it first, so that the very
-        // answer carries the refutation.
-        let ping = GossipMessage.ping(number: nextNumber, target: target.id)
-        send(opinion(of: target.id) + [ping], to: target.endpoint, &effects)
+        probes.append(Probe(number: nextNumber, target: id, sentAt: now))
+        // Who is suspected hears of it first, so that the very answer carries the refutation.
+        let ping = GossipMessage.ping(number: nextNumber, target: id)
+        send(held(against: id) + [ping], to: target.endpoint, &effects)
         effects.append(
-            .setTimer(
-                .probeTimeout(nextNumber),
-                after: configuration.probeTimeout * healthFactor
-            )
+            .setTimer(.probeTimeout(nextNumber), after: directTimeout(of: id) * healthFactor)
+        )
+    }
+
+    /// How long the answer to a ping may take.
+    func directTimeout(of id: NodeID) -> Duration {
+        guard configuration.parts.followsRoundTrips, let roundTrip = contact(with: id)?.roundTrip
+        else { return configuration.probeTimeout }
+        return min(
+            configuration.probeTimeoutLimit,
+            max(configuration.probeTimeoutFloor, roundTrip.timeout)
         )
     }
 
     /// No answer came directly: let others try, and try over a stream at the same time.
     mutating func probeIndirectly(_ number: UInt32, _ effects: inout [SWIMEffect]) {
-        guard probe?.number == number, let target = probe.flatMap({ member($0.target) }) else {
-            return
-        }
+        guard let index = probes.firstIndex(where: { $0.number == number }),
+            !probes[index].isIndirect, let target = member(probes[index].target)
+        else { return }
         let relays = randomMembers(configuration.indirectProbes) {
             $0.state == .alive && $0.id != target.id
         }
-        probe?.silentRelays = relays.map(\.id)
+        probes[index].isIndirect = true
+        probes[index].silentRelays = relays.map(\.id)
         let request = GossipMessage.pingRequest(
             number: number,
             target: target.id,
@@ -42,33 +53,79 @@ extension SWIMMachine {
         )
         for relay in relays { send([request], to: relay.endpoint, &effects) }
         effects.append(.streamPing(number: number, target: target.id, to: target.endpoint))
+        effects.append(
+            .setTimer(.probeFailure(number), after: configuration.probeTimeout * healthFactor)
+        )
     }
 
-    mutating func answered(_ number: UInt32, _ effects: inout [SWIMEffect]) {
-        if probe?.number == number {
-            probe = nil
-            localHealth = max(0, localHealth - 1)
-            effects.append(.cancelTimer(.probeTimeout(number)))
-        } else if let index = relayed.firstIndex(where: { $0.number == number }) {
-            let relay = relayed.remove(at: index)
-            effects.append(.cancelTimer(.relayTimeout(number)))
-            send([.ack(number: relay.requestNumber)], to: relay.requester, &effects)
-        }
-    }
-
-    private mutating func failed(
-        _ probe: Probe,
+    /// - Parameter sender: who sent the answer; nil if it came over a stream.
+    mutating func answered(
+        _ number: UInt32,
+        from sender: NodeID?,
         at now: Instant,
         _ effects: inout [SWIMEffect]
     ) {
-        // Relays that stayed silent too are evidence against oneself. Without relays there is no
-        // evidence either way: memberlist charges itself here, and with two members it grows
-        // slower with each real death.
-        localHealth = min(
-            configuration.localHealthLimit,
-            localHealth + probe.silentRelays.count
-        )
-        guard let target = member(probe.target), target.state.isPresent else { return }
+        guard let probe = endProbe(number, &effects) else {
+            passOn(number, &effects)
+            return
+        }
+        localHealth = max(0, localHealth - 1)
+        let isLate = probe.isIndirect && now - probe.sentAt >= directTimeout(of: probe.target)
+        lateShare = lateShare * 0.95 + (isLate ? 0.05 : 0)
+        if probe.isOvertaken { self.probe(probe.target, at: now, &effects) }
+        guard sender == probe.target else { return }
+        updateContact(probe.target) { contact in
+            let sample = now - probe.sentAt
+            if contact.roundTrip == nil {
+                contact.roundTrip = RoundTrip(first: sample)
+            } else {
+                contact.roundTrip?.add(sample)
+            }
+        }
+    }
+
+    mutating func nacked(
+        _ number: UInt32,
+        by relay: NodeID,
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
+    ) {
+        guard let index = probes.firstIndex(where: { $0.number == number }),
+            let place = probes[index].silentRelays.firstIndex(of: relay)
+        else { return }
+        probes[index].silentRelays.remove(at: place)
+        probes[index].nackers.append(relay)
+        failEarly(index, at: now, &effects)
+    }
+
+    mutating func endProbe(_ number: UInt32, _ effects: inout [SWIMEffect]) -> Probe? {
+        guard let index = probes.firstIndex(where: { $0.number == number }) else { return nil }
+        effects.append(.cancelTimer(.probeTimeout(number)))
+        effects.append(.cancelTimer(.probeFailure(number)))
+        return probes.remove(at: index)
+    }
+
+    /// Nobody reached the target.
+    mutating func failed(
+        _ number: UInt32,
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
+    ) {
+        guard let probe = endProbe(number, &effects) else { return }
+        if probe.silentRelays.isEmpty {
+            if probe.nackers.isEmpty, !configuration.parts.chargesOnlyOnEvidence { charge(1) }
+        } else {
+            // Relays that stayed silent too are evidence against oneself. Without relays there
+            // is no evidence either way.
+            charge(probe.silentRelays.count)
+            // And against the relays: all of them are looked at, rather than one a period.
+            if configuration.parts.usesEvidence, now >= accusesFrom {
+                for relay in probe.silentRelays { self.probe(relay, at: now, &effects) }
+            }
+        }
+        guard now >= accusesFrom, let target = member(probe.target), target.state.isPresent else {
+            return
+        }
         merge(
             MemberUpdate(
                 id: target.id,
@@ -79,40 +136,7 @@ extension SWIMMachine {
             at: now,
             &effects
         )
-    }
-
-    // MARK: - For others
-
-    mutating func relay(
-        _ requestNumber: UInt32,
-        target: NodeID,
-        at endpoint: Endpoint,
-        for requester: Endpoint,
-        _ effects: inout [SWIMEffect]
-    ) {
-        guard relayed.count < Self.relayLimit, target != own.id else { return }
-        nextNumber &+= 1
-        relayed.append(
-            RelayedProbe(
-                number: nextNumber,
-                requestNumber: requestNumber,
-                requester: requester
-            )
-        )
-        send([.ping(number: nextNumber, target: target)], to: endpoint, &effects)
-        // The nack must be back before the requester's period ends.
-        effects.append(
-            .setTimer(
-                .relayTimeout(nextNumber),
-                after: configuration.probeTimeout.scaled(by: 0.8)
-            )
-        )
-    }
-
-    mutating func giveUpRelay(_ number: UInt32, _ effects: inout [SWIMEffect]) {
-        guard let index = relayed.firstIndex(where: { $0.number == number }) else { return }
-        let relay = relayed.remove(at: index)
-        send([.nack(number: relay.requestNumber)], to: relay.requester, &effects)
+        judge(probe, at: now, &effects)
     }
 
     // MARK: - Whom to probe

@@ -22,8 +22,20 @@ package struct SWIMMachine: Sendable {
     /// The others in the order in which they are probed, shuffled once a round.
     var probeOrder: [NodeID] = []
     var probeIndex = 0
-    var probe: Probe?
+    /// Probes under way, at most one of each member.
+    var probes: [Probe] = []
     var relayed: [RelayedProbe] = []
+    /// What this agent itself sees of the members that are present; sorted by id.
+    package internal(set) var contacts: [Contact] = []
+    var isListening = false
+    /// How many probes came back late, of the last ones: 0 where the network loses nothing.
+    var lateShare = 0.0
+    /// When each timer is due, to see that this agent stood still.
+    var dues: [SWIMTimer: Instant] = [:]
+    /// Until when this agent accuses nobody, because it stood still itself.
+    var accusesFrom = Instant.origin
+    /// When it last looked for the fault of a mass death at home.
+    var doubtedAt: Instant?
     var nextNumber: UInt32
     /// 0 when this agent has no reason to doubt itself (Lifeguard §3.1).
     package internal(set) var localHealth = 0
@@ -37,19 +49,32 @@ package struct SWIMMachine: Sendable {
     struct Probe {
         let number: UInt32
         let target: NodeID
+        let sentAt: Instant
+        /// Others were asked, too.
+        var isIndirect = false
         /// Who was asked to probe too, and has not even said that it could not.
         var silentRelays: [NodeID] = []
+        /// Who was asked and could not reach it either.
+        var nackers: [NodeID] = []
+        var datagramRefused = false
+        var streamRefused = false
+        var hostAnswers = false
+        /// Evidence came after the ping was sent: its answer may be older.
+        var isOvertaken = false
     }
 
     /// A probe that this agent makes for somebody else.
     struct RelayedProbe {
         let number: UInt32
+        let target: NodeID
         let requestNumber: UInt32
         let requester: Endpoint
     }
 
     /// How many probes are made for others at a time; more are ignored, and nacked by nobody.
     static let relayLimit = 64
+    /// How many members are probed at a time for this agent itself.
+    static let probeLimit = 64
     /// How many seeds are kept.
     static let seedLimit = 64
 
@@ -78,13 +103,20 @@ package struct SWIMMachine: Sendable {
         at now: Instant,
         effects: inout [SWIMEffect]
     ) {
+        let before = effects.count
+        defer { noteTimers(of: effects[before...], at: now) }
         switch input {
         case .start(let seeds): start(seeds, at: now, &effects)
         case .message(let message, let sender, let source):
             receive(message, from: sender, source: source, at: now, &effects)
         case .synced(let updates): mergeSync(updates, at: now, &effects)
         case .sighted(let endpoint): sighted(endpoint, &effects)
-        case .streamAnswered(let number): answered(number, &effects)
+        case .heard(let id): heard(id, at: now, &effects)
+        case .streamAnswered(let number): answered(number, from: nil, at: now, &effects)
+        case .streamOpened(let number): hostAnswered(number)
+        case .streamRefused(let number): streamRefused(number, at: now, &effects)
+        case .evidence(let evidence, let id): suspects(id, on: evidence, at: now, &effects)
+        case .watch(let id, let stands): updateContact(id) { $0.isWatched = stands }
         case .timer(let timer): fired(timer, at: now, &effects)
         case .facts(let facts): stateFacts(facts, &effects)
         case .leave: leave(&effects)
@@ -111,6 +143,16 @@ package struct SWIMMachine: Sendable {
     /// Everything this agent believes, for a member that compares notes.
     package var fullState: [MemberUpdate] {
         view.map { member in update(of: member) }
+    }
+
+    private mutating func noteTimers(of effects: ArraySlice<SWIMEffect>, at now: Instant) {
+        for effect in effects {
+            switch effect {
+            case .setTimer(let timer, let delay): dues[timer] = now + delay
+            case .cancelTimer(let timer): dues[timer] = nil
+            case .send, .streamPing, .sync, .persist, .emit: break
+            }
+        }
     }
 
     // MARK: - Inputs
@@ -148,13 +190,12 @@ package struct SWIMMachine: Sendable {
         case .ping(let number, let target):
             // A probe meant for who had this address before must not be answered in their name.
             guard target == own.id else { return }
-            send(opinion(of: sender) + [.ack(number: number)], to: source, &effects)
+            send(held(against: sender) + [.ack(number: number)], to: source, &effects)
             introduce(sender, at: source, now: now, &effects)
-        case .ack(let number): answered(number, &effects)
+        case .ack(let number): answered(number, from: sender, at: now, &effects)
         case .pingRequest(let number, let target, let endpoint):
             relay(number, target: target, at: endpoint, for: source, &effects)
-        case .nack(let number):
-            if probe?.number == number { probe?.silentRelays.removeAll { $0 == sender } }
+        case .nack(let number): nacked(number, by: sender, at: now, &effects)
         case .update(let update): merge(update, at: now, &effects)
         }
     }
@@ -164,9 +205,13 @@ package struct SWIMMachine: Sendable {
         at now: Instant,
         _ effects: inout [SWIMEffect]
     ) {
+        noticeLag(of: timer, at: now, &effects)
         switch timer {
         case .period: beginPeriod(at: now, &effects)
         case .probeTimeout(let number): probeIndirectly(number, &effects)
+        case .probeFailure(let number): failed(number, at: now, &effects)
+        case .secondLook(let id): lookAgain(at: id, now, &effects)
+        case .silence: listen(at: now, &effects)
         case .relayTimeout(let number): giveUpRelay(number, &effects)
         case .gossip: gossip(at: now, &effects)
         case .sync: syncWithAnyone(&effects)

@@ -5,12 +5,16 @@ import Primitives
 /// The more members accuse independently, the shorter: from `maximum` with one accuser down to
 /// `minimum` with `confirmations` more.
 struct Suspicion: Equatable {
-    let started: Instant
+    private(set) var started: Instant
     let minimum: Duration
     let maximum: Duration
     let confirmations: Int
     /// Who accused, the first accuser included; sorted.
     private(set) var accusers: [NodeID]
+    /// What was found by looking can end it sooner.
+    private var end: Instant?
+    /// The accused one's own system says that it is gone.
+    var isOfGoneProcess = false
 
     init(
         by accuser: NodeID,
@@ -33,8 +37,24 @@ struct Suspicion: Equatable {
         return true
     }
 
+    /// It ends at that moment at the latest.
+    mutating func limit(to moment: Instant) {
+        end = min(moment, end ?? moment)
+    }
+
+    /// It does not end before that moment.
+    mutating func delay(until moment: Instant) {
+        guard moment > deadline else { return }
+        started += moment - deadline
+        if end != nil { end = moment }
+    }
+
     /// The moment at which the member counts as dead.
     var deadline: Instant {
+        min(end ?? shrinkingDeadline, shrinkingDeadline)
+    }
+
+    private var shrinkingDeadline: Instant {
         guard confirmations > 0 else { return started + minimum }
         let confirmed = Double(accusers.count - 1)
         let share = Logarithm.ratio(confirmed + 1, Double(confirmations) + 1)

@@ -169,6 +169,8 @@ final class SimulatedStream: StreamConnection, @unchecked Sendable {
         }
     }
 
+    func expectSilence() {}
+
     /// Its owner dies, or its device.
     func vanish(tellsPeer: Bool) {
         guard state != .gone else { return }

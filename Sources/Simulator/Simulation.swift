@@ -185,6 +185,7 @@ package final class Simulation: @unchecked Sendable {
     private func deliver(_ packet: Packet, to host: SimulatedHost) {
         guard let loop = host.loop, let core = host.core else {
             traceLoss(packet, "\(host.name) does not run")
+            refuse(packet, at: host)
             return
         }
         statistics.deliveredCount += 1
@@ -193,6 +194,20 @@ package final class Simulation: @unchecked Sendable {
             lease.obeyed(ballot, by: hosts[packet.from].identity, to: host, at: now)
         }
         loop.run { core.membership.receive(packet.bytes.span, from: packet.source) }
+    }
+
+    /// The system of a host whose agent does not run says that nobody listens there (ICMP).
+    private func refuse(_ packet: Packet, at host: SimulatedHost) {
+        guard host.hasPower else { return }
+        let destination = host.endpoint(SimulatedHost.agentPort)
+        let fate = network.fate(from: packet.to, to: packet.from, byteCount: 0, at: now)
+        guard case .arrives(let delay, _, _) = fate else { return }
+        outside(after: .nanoseconds(delay), node: packet.from) { [unowned self] in
+            let sender = hosts[packet.from]
+            guard let loop = sender.loop, let core = sender.core else { return }
+            let tell = { core.membership.refused(by: destination) }
+            schedule(.action(loop, tell), after: 0, node: packet.from)
+        }
     }
 
     // MARK: - Judging

@@ -53,6 +53,10 @@ package actor SocketStream: StreamConnection {
         assumeIsolated { $0.beginClosing() }
     }
 
+    package nonisolated func expectSilence() {
+        socket.wish(CPOSIX_KEEPALIVE, StreamTiming.silentKeepaliveSeconds)
+    }
+
     /// Takes the open connection out of the loop's hands, for a relay or another library.
     ///
     /// `.closed(.closedHere)` follows. Nil if the stream is not open any more or not yet; then
@@ -91,6 +95,9 @@ package struct DetachedStream: Sendable {
 enum StreamTiming {
     /// How long a closed stream may take to send what is queued and to hear the peer's end.
     static let lingerLimit: Duration = .seconds(5)
+    /// After how long a silent stream is asked whether it still stands: what watches over devices
+    /// must not keep their radios awake.
+    static let silentKeepaliveSeconds: Int32 = 900
     /// How many bytes are read at once before others get their turn.
     static let readByteLimit = 1 << 16
     /// How many reads may follow when the connection is known to be broken.

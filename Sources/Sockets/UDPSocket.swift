@@ -23,6 +23,8 @@ package actor UDPSocket: DatagramTransport {
         try socket.bind(to: endpoint, kind: .datagrams)
         socket.wish(CPOSIX_RECEIVE_BUFFER, DatagramLimits.systemBufferByteCount)
         socket.wish(CPOSIX_BROADCAST)
+        socket.wish(CPOSIX_REFUSALS_V4)
+        if case .v6 = endpoint.address { socket.wish(CPOSIX_REFUSALS_V6) }
         self.socket = socket
         self.loop = loop
         local = socket.local ?? endpoint
@@ -60,13 +62,36 @@ package actor UDPSocket: DatagramTransport {
             case .v6: true
             }
         let target = isOverV6 ? destination.mappedToV6 : destination
-        counters.noteSent(bytes.count, errno: socket.sendDatagram(bytes, to: target))
+        var errno = socket.sendDatagram(bytes, to: target)
+        // The answer to an earlier datagram, told once and instead of sending this one.
+        if case .refused = SocketFailure(errno: errno) {
+            errno = socket.sendDatagram(bytes, to: target)
+        }
+        counters.noteSent(bytes.count, errno: errno)
     }
 }
 
 extension UDPSocket: PollHandler {
     nonisolated func ready(_ events: PollEvents) {
-        assumeIsolated { $0.receiveWaiting() }
+        assumeIsolated {
+            if events.contains(.failed) { $0.takeRefusals() }
+            $0.receiveWaiting()
+        }
+    }
+
+    /// Hears that datagrams were not delivered: nobody listens there (ICMP).
+    private func takeRefusals() {
+        for _ in 0..<DatagramLimits.receiveBatchLimit {
+            guard let receiver = receiving?.receiver else { return }
+            let refusal = cposix_take_refusal(socket.descriptor)
+            guard refusal.found else { return }
+            counters.receiveErrors.add()
+            guard case .refused = SocketFailure(errno: refusal.error),
+                let destination = Endpoint(system: refusal.destination)
+            else { continue }
+            loop.readClock()
+            receiver.refused(by: destination)
+        }
     }
 
     private func receiveWaiting() {

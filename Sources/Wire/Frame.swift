@@ -19,6 +19,10 @@ package enum Frame: Equatable, Sendable {
     case openService(Service, ballot: Ballot?)
     case serviceOpened
     case serviceRefused(reason: String)
+    /// Asks the receiver to keep the stream open and idle, so that each side's system tells the
+    /// other when its process dies; answered by `watching` if `target` is met.
+    case watch(target: NodeID)
+    case watching
 }
 
 /// A local server of a member that other members may reach through its agent.
@@ -39,6 +43,8 @@ private enum FrameKind: UInt8 {
     case openService = 5
     case serviceOpened = 6
     case serviceRefused = 7
+    case watch = 8
+    case watching = 9
 }
 
 extension Frame {
@@ -64,6 +70,10 @@ extension Frame {
         case .serviceRefused(let reason):
             body.append(FrameKind.serviceRefused.rawValue)
             body.append(text: reason)
+        case .watch(let target):
+            body.append(FrameKind.watch.rawValue)
+            body.append(target)
+        case .watching: body.append(FrameKind.watching.rawValue)
         }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(4 + body.count)
@@ -102,6 +112,8 @@ extension Frame {
             self = .openService(service, ballot: hasBallot ? try reader.ballot(bytes) : nil)
         case .serviceOpened: self = .serviceOpened
         case .serviceRefused: self = .serviceRefused(reason: try reader.text(bytes, "reason"))
+        case .watch: self = .watch(target: try reader.node(bytes))
+        case .watching: self = .watching
         }
         try reader.finish(bytes)
     }

@@ -31,7 +31,7 @@ struct Caravan: AsyncParsableCommand {
             InitCommand.self, JoinCommand.self, AgentCommand.self, DemoCommand.self,
             StatusCommand.self, LaunchCommand.self,
             StopCommand.self, LogsCommand.self, EngineCommand.self, ModelCommand.self,
-            KeyCommand.self, DevicesCommand.self, SimulateCommand.self,
+            KeyCommand.self, DevicesCommand.self, SimulateCommand.self, BenchCommand.self,
         ]
     )
 }

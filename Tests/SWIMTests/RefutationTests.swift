@@ -104,9 +104,9 @@ struct RefutationTests {
         #expect(driven.hear(suspicion).isEmpty)
     }
 
-    @Test func `the probe of a suspect tells it so, and its answer carries the refutation`() {
+    @Test func `who hears of a suspicion looks, says why, and the answer carries the refutation`() {
         let accuser = Driven(peers: [7])
-        _ = accuser.hear(
+        let heard = accuser.hear(
             MemberUpdate(
                 id: Driven.peer,
                 incarnation: 1,
@@ -114,7 +114,7 @@ struct RefutationTests {
             )
         )
         var probe: [GossipMessage] = []
-        for case .send(let messages, _) in accuser.handle(.timer(.period)) { probe = messages }
+        for case .send(let messages, _) in heard { probe = messages }
         var suspect = SWIMMachine(
             id: Driven.peer,
             endpoint: Driven.source,

@@ -9,6 +9,10 @@ final class SWIMCluster {
     struct Node {
         var machine: SWIMMachine
         var isRunning = false
+        /// Its process died on a living host, which says so to whoever asks.
+        var refuses = false
+        /// It does not run for a while: timers come late, and what arrives waits behind them.
+        var isStalled = false
         /// Which life it lives; what was meant for an earlier one does not arrive.
         var life = 0
         var timers: [SWIMTimer: Int] = [:]
@@ -23,7 +27,8 @@ final class SWIMCluster {
         case datagram([GossipMessage], from: Int, to: Int)
         case timer(SWIMTimer, of: Int, life: Int, token: Int)
         case synced([MemberUpdate], from: Int, to: Int, isAnswer: Bool)
-        case streamAnswered(UInt32, node: Int, life: Int)
+        case input(SWIMInput, node: Int, life: Int)
+        case beat(from: Int)
     }
 
     var nodes: [Node] = []
@@ -36,6 +41,7 @@ final class SWIMCluster {
     private(set) var datagramCount = 0
     private(set) var streamPingCount = 0
     private var schedule = Schedule<Happening>()
+    private var delayed: [(node: Int, isTimer: Bool, what: Happening)] = []
     private var generator: SeededGenerator
     private let configuration: SWIMConfiguration
     private var nextToken = 0
@@ -84,6 +90,7 @@ final class SWIMCluster {
         }
         nodes[index].life += 1
         nodes[index].isRunning = true
+        nodes[index].refuses = false
         nodes[index].timers = [:]
         handle(.start(seeds: seeds.map(Self.endpoint)), at: index)
     }
@@ -92,8 +99,33 @@ final class SWIMCluster {
         for index in nodes.indices { start(index) }
     }
 
+    /// Its host goes dark.
     func kill(_ index: Int) {
         nodes[index].isRunning = false
+    }
+
+    /// Its process dies, and its system ends the streams to all others and refuses what comes.
+    func crash(_ index: Int) {
+        kill(index)
+        nodes[index].refuses = true
+        for other in nodes.indices where other != index && nodes[other].isRunning {
+            tell(.evidence(.streamEnded, about: Self.id(index)), to: other)
+        }
+    }
+
+    /// A master's heartbeats, and the answers to them, which are datagrams of other kinds.
+    func beat(every interval: Duration, from master: Int, for duration: Duration) {
+        for step in 0..<Int(duration / interval) {
+            schedule.add(.beat(from: master), at: now + interval * step)
+        }
+    }
+
+    /// An input that arrives after the way of a packet.
+    func tell(_ input: SWIMInput, to index: Int, trips: Int = 1) {
+        schedule.add(
+            .input(input, node: index, life: nodes[index].life),
+            at: now + generator.duration(in: latency) * trips
+        )
     }
 
     func run(for duration: Duration) {
@@ -115,9 +147,46 @@ final class SWIMCluster {
         return nil
     }
 
+    /// Stops a process without a word of its system, as SIGSTOP does.
+    func stall(_ index: Int) {
+        nodes[index].isStalled = true
+    }
+
+    func resume(_ index: Int) {
+        nodes[index].isStalled = false
+        let waiting = delayed.filter { $0.node == index }
+        delayed.removeAll { $0.node == index }
+        // As the real loop does: what is due first, then what has arrived.
+        for isTimer in [true, false] {
+            for entry in waiting where entry.isTimer == isTimer { happen(entry.what) }
+        }
+    }
+
+    private func delays(_ what: Happening) -> Bool {
+        let (node, isTimer) =
+            switch what {
+            case .datagram(_, _, let to): (to, false)
+            case .timer(_, let node, _, _): (node, true)
+            case .synced(_, _, let to, _): (to, false)
+            case .input(_, let node, _): (node, false)
+            case .beat(let master): (master, false)
+            }
+        guard nodes[node].isStalled, nodes[node].isRunning else { return false }
+        delayed.append((node, isTimer, what))
+        return true
+    }
+
     private func happen(_ what: Happening) {
+        guard !delays(what) else { return }
         switch what {
         case .datagram(let messages, let from, let to):
+            guard nodes[to].isRunning else {
+                if nodes[to].refuses, passes(to, from, .datagram) {
+                    tell(.evidence(.refused, about: Self.id(to)), to: from)
+                }
+                return
+            }
+            handle(.heard(Self.id(from)), at: to)
             for message in messages where nodes[to].isRunning {
                 let input = SWIMInput.message(
                     message,
@@ -144,8 +213,16 @@ final class SWIMCluster {
                 schedule.add(answer, at: now + generator.duration(in: latency))
             }
             handle(.synced(updates), at: to)
-        case .streamAnswered(let number, let node, let life):
-            if nodes[node].life == life { handle(.streamAnswered(number: number), at: node) }
+        case .beat(let master):
+            for follower in nodes.indices
+            where follower != master && nodes[master].isRunning && nodes[follower].isRunning
+                && passes(master, follower, .datagram) && passes(follower, master, .datagram)
+            {
+                tell(.heard(Self.id(master)), to: follower)
+                tell(.heard(Self.id(follower)), to: master, trips: 2)
+            }
+        case .input(let input, let node, let life):
+            if nodes[node].life == life { handle(input, at: node) }
         }
     }
 
@@ -173,13 +250,17 @@ final class SWIMCluster {
             )
         case .streamPing(let number, let target, let endpoint):
             streamPingCount += 1
-            guard let to = node(at: endpoint), nodes[to].isRunning, Self.id(to) == target,
+            guard let to = node(at: endpoint), Self.id(to) == target,
                 passes(index, to, .stream), passes(to, index, .stream)
             else { return }
-            schedule.add(
-                .streamAnswered(number, node: index, life: nodes[index].life),
-                at: now + generator.duration(in: latency) * 2
-            )
+            if nodes[to].isRunning {
+                tell(.streamOpened(number: number), to: index, trips: 2)
+                if !nodes[to].isStalled {
+                    tell(.streamAnswered(number: number), to: index, trips: 4)
+                }
+            } else if nodes[to].refuses {
+                tell(.streamRefused(number: number), to: index, trips: 2)
+            }
         case .sync(let endpoint):
             guard let to = node(at: endpoint) else { return }
             schedule.add(

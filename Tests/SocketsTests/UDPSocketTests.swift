@@ -6,7 +6,10 @@ import Testing
 
 /// Keeps copies of what it receives.
 final class DatagramRecorder: DatagramReceiver {
+    func refused(by destination: Endpoint) { refusals.append(destination) }
+
     let datagrams = Recorder<(bytes: [UInt8], source: Endpoint)>()
+    let refusals = Recorder<Endpoint>()
 
     func receive(_ bytes: Span<UInt8>, from source: Endpoint) {
         datagrams.append(([UInt8](copying: bytes), source))
@@ -15,6 +18,8 @@ final class DatagramRecorder: DatagramReceiver {
 
 /// Sends everything back.
 final class Echo: DatagramReceiver {
+    func refused(by destination: Endpoint) {}
+
     private let socket: UDPSocket
 
     init(_ socket: UDPSocket) { self.socket = socket }
@@ -72,6 +77,32 @@ extension SocketsTests {
                 await server.close()
             }
         }
+
+        #if os(Linux)
+        @Test(arguments: PollMechanism.allCases)
+        func `a datagram to nobody is refused, and the refusal names whom it was for`(
+            mechanism: PollMechanism
+        ) async throws {
+            try await withLoop(mechanism) { loop in
+                let nobody = try UDPSocket(on: loop, at: .loopback(4))
+                let other = try UDPSocket(on: loop, at: .loopback(5))
+                await nobody.close()
+                await other.close()
+                let socket = try UDPSocket(on: loop, at: .loopback(2))
+                let heard = DatagramRecorder()
+                try await socket.start(heard)
+                for destination in [nobody.local, other.local, nobody.local] {
+                    let count = heard.refusals.count
+                    socket.send(copying: [1, 2, 3], to: destination, on: loop)
+                    try await eventually { heard.refusals.count == count + 1 }
+                    #expect(heard.refusals.all.last == destination)
+                }
+                #expect(socket.counts.packetsSent == 3)
+                #expect(heard.datagrams.count == 0)
+                await socket.close()
+            }
+        }
+        #endif
 
         @Test func `what cannot be sent is counted and forgotten`() async throws {
             try await withLoop { loop in
@@ -157,6 +188,8 @@ extension SocketsTests {
 }
 
 final class Closer: DatagramReceiver {
+    func refused(by destination: Endpoint) {}
+
     let count = Counter()
     private let socket: UDPSocket
 

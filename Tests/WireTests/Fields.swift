@@ -393,6 +393,8 @@ extension Frame {
         case "ping":
             self = .ping(number: try fields.integer("number"), target: try fields.node("target"))
         case "ack": self = .ack(number: try fields.integer("number"))
+        case "watch": self = .watch(target: try fields.node("target"))
+        case "watching": self = .watching
         case "openService":
             self = .openService(
                 try named(fields.text("service")),

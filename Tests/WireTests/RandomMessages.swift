@@ -13,7 +13,7 @@ struct RandomMessages {
     }
 
     mutating func frame() -> Frame {
-        switch generator.below(7) {
+        switch generator.below(9) {
         case 0: .syncRequest(updates())
         case 1: .syncReply(updates())
         case 2: .ping(number: integer(), target: node())
@@ -24,6 +24,8 @@ struct RandomMessages {
                 ballot: flag() ? ballot() : nil
             )
         case 5: .serviceOpened
+        case 6: .watch(target: node())
+        case 7: .watching
         default: .serviceRefused(reason: text(byteLimit: 255))
         }
     }

@@ -59,6 +59,14 @@ struct cposix_datagram {
 struct cposix_datagram cposix_receive_datagram(int descriptor, void *bytes, size_t capacity);
 long cposix_send_datagram(
     int descriptor, const void *bytes, size_t count, struct cposix_endpoint destination);
+// The next answer of a network to a datagram that was sent before: that it was not delivered.
+struct cposix_refusal {
+    bool found;
+    int error;
+    struct cposix_endpoint destination; // of the datagram
+};
+// Asks without waiting; finds nothing where systems tell connected sockets only.
+struct cposix_refusal cposix_take_refusal(int descriptor);
 // Sends out of one interface, from one of its addresses.
 long cposix_send_datagram_via(
     int descriptor, const void *bytes, size_t count, struct cposix_endpoint destination,
@@ -79,6 +87,8 @@ enum cposix_option {
     CPOSIX_MULTICAST_V6,
     CPOSIX_ARRIVAL_V4,      // report the interface on which a datagram arrived
     CPOSIX_ARRIVAL_V6,
+    CPOSIX_REFUSALS_V4,     // tell what networks answer to datagrams (a wish)
+    CPOSIX_REFUSALS_V6,
 };
 // 0, or -errno; 0 as well for an option that this system does not have and that is only a wish.
 int cposix_set_option(int descriptor, enum cposix_option option, int value);
@@ -128,6 +138,7 @@ void cposix_wake_clear(int read_end);
 
 // MARK: Time and threads
 
+// On a clock that never goes back and counts the time that the machine sleeps.
 int64_t cposix_monotonic_nanoseconds(void);
 // Starts a detached thread that receives no signals: they belong to the main thread.
 int cposix_thread_start(void (*body)(void *), void *context, const char *name);

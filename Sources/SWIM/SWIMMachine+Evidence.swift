@@ -1,0 +1,220 @@
+package import Primitives
+
+// Evidence beats timers: what looks like a death is looked into at once, and what the look finds
+// decides how long the accused has to object. Evidence alone buries nobody, since a restarted
+// process or a reset path looks alike.
+extension SWIMMachine {
+    mutating func suspects(
+        _ id: NodeID,
+        on evidence: SWIMEvidence,
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
+    ) {
+        if evidence == .streamEnded { updateContact(id) { $0.isWatched = false } }
+        if evidence == .refused { giveUpRelays(to: id, &effects) }
+        guard configuration.parts.usesEvidence, member(id)?.state.isPresent == true else { return }
+        if let index = probes.firstIndex(where: { $0.target == id }) {
+            guard evidence == .refused else {
+                probes[index].isOvertaken = true
+                return
+            }
+            probes[index].datagramRefused = true
+            probeIndirectly(probes[index].number, &effects)
+            if let index = probes.firstIndex(where: { $0.target == id }) {
+                failEarly(index, at: now, &effects)
+            }
+            return
+        }
+        // One look at a time, and not again and again: what is refused is refused each time.
+        if let last = contact(with: id)?.lastAlarm, now - last < Self.alarmInterval { return }
+        updateContact(id) { $0.lastAlarm = now }
+        probe(id, at: now, &effects)
+        if evidence == .silent, let number = probes.last(where: { $0.target == id })?.number {
+            // Several words of it are missing already: no need to wait for one more.
+            probeIndirectly(number, &effects)
+        }
+    }
+
+    static let alarmInterval: Duration = .milliseconds(200)
+
+    /// Somebody else accuses: see for oneself, and thereby confirm or clear.
+    ///
+    /// In a large cluster only some do, lest an accused member drown in questions.
+    mutating func verify(
+        _ id: NodeID,
+        accusedBy accuser: NodeID,
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
+    ) {
+        guard configuration.parts.verifiesAccusations, accuser != own.id else { return }
+        let share = Double(Self.verifierCount) / Double(max(1, presentCount))
+        guard share >= 1 || generator.fraction() < share else { return }
+        probe(id, at: now, &effects)
+    }
+
+    static let verifierCount = 8
+
+    mutating func lookAgain(
+        at id: NodeID,
+        _ now: Instant,
+        _ effects: inout [SWIMEffect]
+    ) {
+        guard member(id)?.state == .suspect else { return }
+        probe(id, at: now, &effects)
+    }
+
+    // MARK: - What a look finds
+
+    mutating func hostAnswered(_ number: UInt32) {
+        guard let index = probes.firstIndex(where: { $0.number == number }) else { return }
+        probes[index].hostAnswers = true
+    }
+
+    mutating func streamRefused(
+        _ number: UInt32,
+        at now: Instant,
+        _ effects: inout [SWIMEffect]
+    ) {
+        guard let index = probes.firstIndex(where: { $0.number == number }) else { return }
+        probes[index].streamRefused = true
+        failEarly(index, at: now, &effects)
+    }
+
+    /// Ends a probe that can bring nothing more.
+    mutating func failEarly(_ index: Int, at now: Instant, _ effects: inout [SWIMEffect]) {
+        let probe = probes[index]
+        guard configuration.parts.usesEvidence, probe.isIndirect, probe.silentRelays.isEmpty else {
+            return
+        }
+        let isGone = probe.datagramRefused && probe.streamRefused
+        // Relays wait as long for the target as its stream had time to be taken.
+        let isVanished = !probe.nackers.isEmpty && !probe.hostAnswers
+        guard isGone || isVanished else { return }
+        failed(probe.number, at: now, &effects)
+    }
+
+    /// How long the target of a failed probe has to object.
+    mutating func judge(_ probe: Probe, at now: Instant, _ effects: inout [SWIMEffect]) {
+        guard configuration.parts.usesEvidence,
+            let position = suspicions.firstIndex(where: { $0.id == probe.target })
+        else { return }
+        if probe.datagramRefused, probe.streamRefused {
+            suspicions[position].suspicion.isOfGoneProcess = true
+            shorten(probe.target, to: configuration.goneSuspicion, at: now, &effects)
+            return
+        }
+        // A relay that looked and found nobody accuses as well as one that says so.
+        confirm(probe.target, by: probe.nackers, at: now, &effects)
+        // A process that stands still on a living host gets the usual time. So does everybody
+        // where answers get lost, and who is silent for this agent alone.
+        guard !probe.hostAnswers, lateShare < Self.reliableLateShare else { return }
+        let isAlone = probe.nackers.isEmpty && probe.silentRelays.isEmpty
+        guard isAlone || probe.nackers.count > probe.silentRelays.count else { return }
+        let limit = configuration.vanishedSuspicion * (isAlone ? 2 : 1)
+        shorten(probe.target, to: limit * healthFactor, at: now, &effects)
+    }
+
+    /// One late answer of the last twenty.
+    static let reliableLateShare = 0.02
+}
+
+// What this agent itself sees of others.
+extension SWIMMachine {
+    /// Of how many members this is kept.
+    static let contactLimit = 128
+
+    package func contact(with id: NodeID) -> Contact? {
+        let place = contactPlace(of: id)
+        return place < contacts.count && contacts[place].id == id ? contacts[place] : nil
+    }
+
+    private func contactPlace(of id: NodeID) -> Int {
+        var low = 0
+        var high = contacts.count
+        while low < high {
+            let middle = (low + high) / 2
+            if contacts[middle].id < id { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    mutating func updateContact(_ id: NodeID, _ change: (inout Contact) -> Void) {
+        guard member(id)?.state.isPresent == true, id != own.id else { return }
+        let place = contactPlace(of: id)
+        if place == contacts.count || contacts[place].id != id {
+            guard contacts.count < Self.contactLimit else { return }
+            contacts.insert(Contact(id: id), at: place)
+        }
+        change(&contacts[place])
+    }
+
+    /// It is gone: nothing seen of it holds any more, and nothing is waited for.
+    mutating func loseContact(with id: NodeID, _ effects: inout [SWIMEffect]) {
+        let place = contactPlace(of: id)
+        if place < contacts.count, contacts[place].id == id { contacts.remove(at: place) }
+        if let number = probes.first(where: { $0.target == id })?.number {
+            _ = endProbe(number, &effects)
+        }
+    }
+
+    mutating func heard(_ id: NodeID, at now: Instant, _ effects: inout [SWIMEffect]) {
+        guard configuration.parts.usesEvidence else { return }
+        updateContact(id) { $0.heard(at: now) }
+        if !isListening, let contact = contact(with: id), let moment = contact.silentFrom {
+            isListening = true
+            effects.append(.setTimer(.silence, after: moment - now))
+        }
+    }
+
+    /// Looks for members that have fallen silent, and when to look again.
+    mutating func listen(at now: Instant, _ effects: inout [SWIMEffect]) {
+        isListening = false
+        var next: Instant?
+        var silent: [NodeID] = []
+        for place in contacts.indices {
+            guard let moment = contacts[place].silentFrom else { continue }
+            if moment > now {
+                next = min(moment, next ?? moment)
+            } else {
+                silent.append(contacts[place].id)
+                contacts[place].losesRhythm()
+            }
+        }
+        if let next {
+            isListening = true
+            let wait = max(next - now, Self.listenInterval)
+            effects.append(.setTimer(.silence, after: wait))
+        }
+        for id in silent { suspects(id, on: .silent, at: now, &effects) }
+    }
+
+    /// How far apart these looks are at least.
+    static let listenInterval: Duration = .milliseconds(100)
+
+    /// Whether the deaths that there can be are noticed without probes: every member is watched
+    /// over a stream, and some speak regularly.
+    private var isQuiet: Bool {
+        guard configuration.parts.usesEvidence, localHealth == 0, suspicions.isEmpty,
+            presentCount <= configuration.allPairsLimit
+        else { return false }
+        return contacts.count == presentCount - 1 && contacts.allSatisfy(\.isWatched)
+            && contacts.contains(where: \.isRegular)
+    }
+
+    var quietFactor: Int { isQuiet ? configuration.quietFactor : 1 }
+
+    // MARK: - Watching
+
+    /// Whom this agent dials to keep an idle stream, and who dials it.
+    package var watchPartners: (dialled: [NodeID], diallers: [NodeID]) {
+        guard configuration.parts.usesEvidence, !isLeaving else { return ([], []) }
+        let present = others.filter { $0.state.isPresent }.map(\.id)
+        guard !present.isEmpty else { return ([], []) }
+        let limit = configuration.allPairsLimit
+        let count = configuration.watchCount
+        return (
+            WatchRing.dialled(by: own.id, among: present, allPairsLimit: limit, count: count),
+            WatchRing.diallers(of: own.id, among: present, allPairsLimit: limit, count: count)
+        )
+    }
+}
