@@ -79,6 +79,7 @@ let package = Package(
         module("GGUF", ["Primitives"]),
         module("LayerPlacement", ["Primitives", "GGUF"]),
         module("Supervision", ["Primitives"]),
+        module("Diagnosis"),
         module("LlamaRPC", ["Primitives"]),
         module("LlamaEngine", ["LlamaRPC", "Primitives"]),
         module("Wire", ["Primitives", "SWIM", "LeaderElection", "LayerPlacement"]),
@@ -140,7 +141,7 @@ let package = Package(
         module(
             "Gateway",
             [
-                "Primitives", product("HummingbirdCore", "hummingbird"),
+                "Diagnosis", "Primitives", product("HummingbirdCore", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("Logging", "swift-log"),
                 product("NIOHTTPTypes", "swift-nio-extras"),
                 product("NIOHTTPTypesHTTP1", "swift-nio-extras"), nio, nioPosix, nioHTTP1,
@@ -152,17 +153,18 @@ let package = Package(
         module(
             "Agent",
             [
-                "EngineStore", "EventLoop", "GGUF", "Gateway", "LayerPlacement", "LeaderElection",
+                "Diagnosis", "EngineStore", "EventLoop", "GGUF", "Gateway", "LayerPlacement",
+                "LeaderElection",
                 "LlamaEngine", "Primitives", "Processes", "Runtime", "SWIM", "SecureChannel",
                 "Sockets", "Supervision", "Telemetry", "Wire", "CPosix",
                 product("Logging", "swift-log"),
-                product("SystemPackage", "swift-system"),
+                product("Crypto", "swift-crypto"), product("SystemPackage", "swift-system"),
             ]
         ),
         .executableTarget(
             name: "caravan",
             dependencies: [
-                "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "Primitives",
+                "Agent", "Diagnosis", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "Primitives",
                 "Processes", "SWIM", "SecureChannel", "Simulator", "Telemetry",
                 product("SystemPackage", "swift-system"),
                 product("ArgumentParser", "swift-argument-parser"),
@@ -203,11 +205,15 @@ let package = Package(
             "EngineStoreTests",
             ["EngineStore", "LlamaEngine", "LlamaRPC", "Processes", "Primitives"]
         ),
-        tests("AgentTests", ["Agent", "Primitives"]),
+        tests("AgentTests", ["Agent", "Diagnosis", "Gateway", "Primitives", "Sockets"]),
+        tests("DiagnosisTests", ["Diagnosis"]),
         tests("TelemetryTests", ["Telemetry", "Primitives", product("Logging", "swift-log")]),
         tests(
             "GatewayTests",
-            ["Gateway", "Primitives", product("Logging", "swift-log"), nio, nioPosix, nioHTTP1]
+            [
+                "Diagnosis", "Gateway", "Primitives", product("Logging", "swift-log"), nio,
+                nioPosix, nioHTTP1,
+            ]
         ),
         tests(
             "ClusterTests",

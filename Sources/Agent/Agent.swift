@@ -1,4 +1,5 @@
 import CPosix
+package import Diagnosis
 import Dispatch
 import EventLoop
 import FoundationEssentials
@@ -11,6 +12,13 @@ import Sockets
 import Synchronization
 package import Telemetry
 import Wire
+
+extension Agent {
+    /// What a device without an agent can say of its network.
+    package static func interfaces() -> [NetworkFacts.Interface] {
+        NetworkSurvey.interfaces()
+    }
+}
 
 /// One agent: everything of it, from its sockets to its dashboard.
 package struct Agent: Sendable {
@@ -57,6 +65,8 @@ package struct Agent: Sendable {
             backend: parts.backend,
             host: "\(configuration.bind)",
             port: configuration.httpPort,
+            tokens: TokenStore(TokenFile(stateFolder: configuration.stateFolder)),
+            isOpen: configuration.httpIsOpen,
             logger: logs.libraryLogger(label: "gateway"),
             onBound: { _ in onStart(bound) }
         )

@@ -1,3 +1,4 @@
+import Diagnosis
 import SWIM
 import Gateway
 import LayerPlacement
@@ -50,6 +51,12 @@ final class AgentBackend: GatewayBackend {
             observer.publish(core)
         }
         return stream
+    }
+
+    func network() async -> NetworkFacts {
+        await onLoop { [observer] in
+            observer.network() ?? NetworkFacts(interfaces: NetworkSurvey.interfaces(), agent: nil)
+        }
     }
 
     func models() async -> [ModelFile] {

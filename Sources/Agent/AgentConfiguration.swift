@@ -34,6 +34,8 @@ package struct AgentConfiguration: Sendable {
     /// How others reach this device's RPC server; nil for what fits: `relay` with a key, `direct`
     /// without.
     package var exposure: Exposure?
+    /// Whether other devices may use the HTTP API without a token.
+    package var httpIsOpen = false
     package var logLevel = LogLevel.info
 
     package init(

@@ -1,4 +1,5 @@
 import CPosix
+import Diagnosis
 import EventLoop
 import Gateway
 import Primitives
@@ -15,12 +16,13 @@ final class AgentObserver: CoreObserver {
     private let loop: any AgentLoop
     private let state: Mutex<State>
 
-    private struct State {
+    fileprivate struct State {
         var refusals = RefusalLog()
         var warnings: [String]
         var isPublishing = false
         var core: AgentCore?
         var onGoodbye: (@Sendable () -> Void)?
+        var survey: NetworkSurvey?
     }
 
     /// How long changes are collected before followers hear of them.
@@ -42,6 +44,19 @@ final class AgentObserver: CoreObserver {
 
     func observe(_ core: AgentCore) {
         state.withLock { $0.core = core }
+    }
+
+    /// From then on problems of the network are among the warnings.
+    func observe(_ survey: NetworkSurvey) {
+        state.withLock { $0.survey = survey }
+    }
+
+    /// What is known of the network; called on the loop.
+    ///
+    /// Nil before there is an agent.
+    func network() -> NetworkFacts? {
+        let (survey, refused) = state.withLock { ($0.survey, $0.refused) }
+        return survey?.facts(refused: refused)
     }
 
     func log(_ record: LogRecord) {
@@ -84,19 +99,16 @@ final class AgentObserver: CoreObserver {
     }
 
     func status(of core: AgentCore) -> ClusterStatus {
-        let (refused, warnings) = state.withLock { state in
-            (
-                Dictionary(
-                    state.refusals.totals.map { ($0.reason, $0.total) },
-                    uniquingKeysWith: { first, _ in first }
-                ), state.warnings
-            )
+        let (refused, warnings) = state.withLock { ($0.refused, $0.warnings) }
+        let findings = network().map(NetworkDiagnosis.findings) ?? []
+        let problems = findings.filter { $0.weight == .problem }.map {
+            "\($0.what) More: caravan doctor network"
         }
         return core.snapshot().status(
             own: node,
             cluster: cluster,
             refused: refused,
-            warnings: warnings
+            warnings: warnings + problems
         )
     }
 
@@ -109,5 +121,14 @@ final class AgentObserver: CoreObserver {
             defer { state.onGoodbye = nil }
             return state.onGoodbye
         }?()
+    }
+}
+
+extension AgentObserver.State {
+    fileprivate var refused: [String: UInt64] {
+        Dictionary(
+            refusals.totals.map { ($0.reason, $0.total) },
+            uniquingKeysWith: { first, _ in first }
+        )
     }
 }

@@ -62,7 +62,8 @@ final class AgentParts: Sendable {
         let engine = await Self.findEngine(configuration, logs)
         engineVersion = engine?.facts.shortVersion
 
-        let address = try Self.externalAddress(configuration)
+        let interfaces = configuration.bind.isUnspecified ? try Interfaces.addresses() : []
+        let address = OwnAddress.choose(for: configuration.bind, among: interfaces)
         endpoint = Endpoint(address: address, port: configuration.agentPort)
         http = Endpoint(address: address, port: configuration.httpPort)
 
@@ -172,6 +173,14 @@ final class AgentParts: Sendable {
                 seal: security?.beacons
             )
             : nil
+        observer.observe(
+            NetworkSurvey(
+                configuration: configuration,
+                core: core,
+                discovery: discovery,
+                loop: loop
+            )
+        )
     }
 
     func start() async throws {
@@ -186,7 +195,9 @@ final class AgentParts: Sendable {
                 }
             }
             core.start(seeds: configuration.seeds, remembered: record.peers)
-            try discovery?.assumeIsolated { try $0.start() }
+            try discovery?.assumeIsolated { [core] discovery in
+                try discovery.start { core.moved(to: $0) }
+            }
             facts.follow { [core] facts in core.factsChanged(facts) }
         }
     }
@@ -297,24 +308,6 @@ final class AgentParts: Sendable {
         }
         var generator = SystemRandomNumberGenerator()
         return (NodeID(using: &generator), DurableRecord())
-    }
-
-    /// The address at which others reach this agent: the one it is bound to, else the first of
-    /// an interface that is up and leads somewhere.
-    private static func externalAddress(
-        _ configuration: AgentConfiguration
-    ) throws -> IPAddress {
-        guard configuration.bind.isUnspecified else { return configuration.bind }
-        let candidates = try Interfaces.addresses().filter {
-            $0.isUp && !$0.address.isLoopback && !$0.address.isLinkLocal
-        }.map(\.address)
-        let sameFamily = candidates.first { candidate in
-            switch (candidate, configuration.bind) {
-            case (.v4, .v4), (.v6, .v6): true
-            case (.v4, .v6), (.v6, .v4): false
-            }
-        }
-        return sameFamily ?? candidates.first ?? .loopback
     }
 
     private static func findEngine(

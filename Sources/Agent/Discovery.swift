@@ -18,16 +18,24 @@ actor Discovery {
     private let socket: BeaconSocket
     private let observer: AgentObserver
     private let receiver: Membership
-    private let beacon: [UInt8]
     /// Nil in a cluster without a key.
     private nonisolated let seal: SealedBeacons?
+    private let bind: IPAddress
+    private let header: WireHeader
+    private var endpoint: Endpoint
+    private var watch: InterfaceWatch?
     private var sentCount = 0
+    private var timer: LoopTimer?
     private var isStopped = false
+    private var onMove: (@Sendable (Endpoint) -> Void)?
+    private(set) var heard = HeardBeacons()
 
     /// Beacons come fast while a device has just started, and rarely afterwards.
     private static let fastCount = 8
     private static let fastInterval: Duration = .seconds(1)
     private static let slowInterval: Duration = .seconds(10)
+    /// An interface that comes up changes several times within a moment.
+    private static let settlingTime: Duration = .milliseconds(300)
 
     init(
         loop: PollLoop,
@@ -42,34 +50,81 @@ actor Discovery {
         self.loop = loop
         self.observer = observer
         receiver = core.membership
+        self.bind = bind
+        self.endpoint = endpoint
+        self.header = header
         socket = try BeaconSocket(on: loop, port: AgentConfiguration.beaconPort, agent: bind)
-        var bytes: [UInt8] = []
-        Datagram(header: header, messages: [.beacon(endpoint)]).encode(into: &bytes)
-        beacon = bytes
     }
 
     /// Called on the loop, as is everything here.
-    func start() throws {
+    ///
+    /// - Parameter onMove: hears where this agent is reached whenever that changes.
+    func start(onMove: @escaping @Sendable (Endpoint) -> Void) throws {
+        self.onMove = onMove
         try socket.assumeIsolated { try $0.start(self) }
+        watch = InterfaceWatch(on: loop) { [self] in assumeIsolated { $0.interfacesChanged() } }
         send()
     }
 
     func stop() {
         isStopped = true
+        onMove = nil
+        watch?.close()
+        watch = nil
         socket.assumeIsolated { $0.close() }
+    }
+
+    var paths: [BeaconPath] { socket.assumeIsolated { $0.paths } }
+    nonisolated var counts: DatagramCounts { socket.counts }
+
+    /// The system says that something about its interfaces is new.
+    private func interfacesChanged() {
+        guard !isStopped, sentCount > 0 else { return }
+        // Whoever is on the new network has not heard of this agent.
+        sentCount = 0
+        schedule(after: Self.settlingTime)
     }
 
     private func send() {
         guard !isStopped else { return }
-        let beacon = seal?.seal(beacon) ?? beacon
+        // Looked at each time: a phone changes its network without telling us.
+        followAddress()
+        var beacon: [UInt8] = []
+        Datagram(header: header, messages: [.beacon(endpoint)]).encode(into: &beacon)
+        let sealed = seal?.seal(beacon) ?? beacon
         socket.assumeIsolated { socket in
-            // Interfaces come and go: a phone changes its network without telling us.
             try? socket.refresh()
-            socket.send(beacon.span)
+            socket.send(sealed.span)
         }
         sentCount += 1
-        let interval = sentCount < Self.fastCount ? Self.fastInterval : Self.slowInterval
-        loop.schedule(after: interval) { [self] in assumeIsolated { $0.send() } }
+        schedule(after: sentCount < Self.fastCount ? Self.fastInterval : Self.slowInterval)
+    }
+
+    private func schedule(after delay: Duration) {
+        if let timer { loop.cancel(timer) }
+        timer = loop.schedule(after: delay) { [self] in assumeIsolated { $0.send() } }
+    }
+
+    /// Says where this agent is reached now, if that is somewhere else.
+    private func followAddress() {
+        guard bind.isUnspecified, let addresses = try? Interfaces.addresses() else { return }
+        let address = OwnAddress.choose(for: bind, among: addresses, current: endpoint.address)
+        // Without any network the old address is as good as loopback, and may come back.
+        guard address != endpoint.address, !address.isLoopback else { return }
+        endpoint = Endpoint(address: address, port: endpoint.port)
+        sentCount = 0
+        heard.forget()
+        onMove?(endpoint)
+    }
+
+    private func note(_ datagram: Datagram, from source: Endpoint) {
+        for case .beacon(let endpoint) in datagram.messages {
+            if datagram.header.sender == header.sender {
+                heard.noteOwn()
+            } else {
+                heard.note(endpoint, from: source.address, at: loop.now)
+            }
+        }
     }
 }
 
@@ -78,7 +133,7 @@ extension Discovery: DatagramReceiver {
     nonisolated func refused(by destination: Endpoint) {}
 
     /// Beacons of other clusters on the network are none of our business, and no reason for a
-    /// line in the log.
+    /// line in the log; a diagnosis tells of them.
     nonisolated func receive(_ bytes: Span<UInt8>, from source: Endpoint) {
         guard let seal else {
             take(bytes, from: source)
@@ -98,9 +153,13 @@ extension Discovery: DatagramReceiver {
     private nonisolated func take(_ bytes: Span<UInt8>, from source: Endpoint) {
         do throws(WireError) {
             let own = try Datagram(decoding: bytes, cluster: receiver.clusterTag)
+            assumeIsolated { $0.note(own, from: source) }
             receiver.receive(own, from: source)
         } catch {
-            if case .otherCluster = error { return }
+            if case .otherCluster = error {
+                assumeIsolated { $0.heard.note(nil, from: source.address, at: $0.loop.now) }
+                return
+            }
             observer.refused(
                 "beacon.\(error.reason)",
                 detail: "\(bytes.count) bytes from \(source): \(error)"

@@ -31,6 +31,7 @@ struct APIError: Error, Equatable {
         var fields = HTTPFields()
         if let retryAfterSeconds { fields[.retryAfter] = "\(retryAfterSeconds)" }
         if let allow { fields[.allow] = allow }
+        if status == .unauthorized { fields[.wwwAuthenticate] = "Bearer" }
         return fields
     }
 

@@ -1,3 +1,4 @@
+package import Diagnosis
 package import Primitives
 
 /// The cluster, as its HTTP side sees it.
@@ -9,6 +10,9 @@ package protocol GatewayBackend: Sendable {
 
     /// The status now and after every change, newest only: a slow reader skips, never queues.
     func statusUpdates() -> AsyncStream<ClusterStatus>
+
+    /// What this agent knows of its network.
+    func network() async -> NetworkFacts
 
     /// The models in this agent's own models folder, sorted by name.
     func models() async -> [ModelFile]

@@ -26,9 +26,12 @@ package struct GatewayClient: Sendable {
     package static let eventLimit = 4096
 
     private let endpoint: Endpoint
+    private let token: String?
 
-    package init(endpoint: Endpoint) {
+    /// - Parameter token: what the agent takes from other devices; on its own one none is needed.
+    package init(endpoint: Endpoint, token: String? = nil) {
         self.endpoint = endpoint
+        self.token = token
     }
 
     /// - Throws: `GatewayClientError`.
@@ -137,7 +140,8 @@ package struct GatewayClient: Sendable {
             HTTPMethod(rawValue: method.rawValue),
             path,
             host: "\(endpoint)",
-            body: body
+            body: body,
+            token.map { ["authorization": "Bearer \($0)"] } ?? [:]
         )
         let limit = timeLimit.map { TimeAmount.nanoseconds($0.wholeNanoseconds) }
         do {

@@ -125,7 +125,7 @@ extension GatewayResponder {
         let head = HTTPExchange.request(
             method,
             request.head.path ?? "/",
-            host: "caravan",
+            host: "localhost",
             body: body,
             [Self.hopHeader: "1"]
         )

@@ -6,6 +6,7 @@ import Synchronization
 /// Answers requests: decides what is asked, and lets the file of that concern answer.
 struct GatewayResponder: Sendable {
     let backend: any GatewayBackend
+    let access: GatewayAccess
     let limits: GatewayLimits
     let heldBodies: HeldBodies
     /// When the gateway started, in seconds since 1970: OpenAI's `created`.
@@ -45,7 +46,7 @@ struct GatewayResponder: Sendable {
         _ connection: ClientConnection
     ) async throws {
         let route = try Route.find(request.head.method, request.head.path ?? "")
-        if request.head.method == .post { try refuseCrossSite(request) }
+        try refuseStrangers(request, route, connection)
         switch route {
         case .dashboard: try await reply.sendDashboard()
         case .health: try await answerHealth(reply)
@@ -53,6 +54,7 @@ struct GatewayResponder: Sendable {
         case .openAIModel(let id): try await answerOpenAIModel(id, reply)
         case .cluster: try await reply.send(json: await backend.status())
         case .events: try await streamEvents(reply, connection)
+        case .network: try await reply.send(json: await backend.network())
         case .modelFiles: try await answerModelFiles(request, reply, connection)
         case .completion(let path):
             try await withBody(of: request, reply) { body in
@@ -69,21 +71,25 @@ struct GatewayResponder: Sendable {
         }
     }
 
-    /// Refuses what another site's page makes a browser send.
-    private func refuseCrossSite(_ request: GatewayRequest) throws(APIError) {
-        guard let origin = request.head.headerFields[.origin] else { return }
-        let host = origin.firstRange(of: "://").map { origin[$0.upperBound...] }
-        if let host, let authority = request.head.authority,
-            host.lowercased() == authority.lowercased()
-        {
-            return
+    /// Lets through whoever may ask this, and counts who may not.
+    private func refuseStrangers(
+        _ request: GatewayRequest,
+        _ route: Route,
+        _ connection: ClientConnection
+    ) throws(APIError) {
+        do {
+            let caller = GatewayAccess.Caller(connection.channel)
+            try access.check(request.head, for: route, from: caller)
+        } catch {
+            let reason =
+                switch error.code {
+                case "cross_origin": "http.crossOrigin"
+                case "host_not_allowed": "http.host"
+                default: "http.token"
+                }
+            backend.refused(reason, detail: "\(connection.peer): \(error.message.prefix(200))")
+            throw error
         }
-        backend.refused("http.crossOrigin", detail: String(origin.prefix(200)))
-        throw APIError(
-            .forbidden,
-            "cross_origin",
-            "Requests from pages of other sites are refused; this one came from \(origin)."
-        )
     }
 
     /// Collects a request's body, within the limits, for as long as the closure runs.

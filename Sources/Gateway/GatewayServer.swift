@@ -21,6 +21,7 @@ package struct GatewayServer: Sendable {
     private let backend: any GatewayBackend
     private let host: String
     private let port: UInt16
+    private let access: GatewayAccess
     private let limits: GatewayLimits
     private let logger: Logger
     private let onBound: @Sendable (UInt16) async -> Void
@@ -33,6 +34,8 @@ package struct GatewayServer: Sendable {
         backend: any GatewayBackend,
         host: String,
         port: UInt16,
+        tokens: any TokenVerifier = NoTokens(),
+        isOpen: Bool = false,
         limits: GatewayLimits = GatewayLimits(),
         logger: Logger,
         onBound: @escaping @Sendable (UInt16) async -> Void = { _ in }
@@ -40,6 +43,7 @@ package struct GatewayServer: Sendable {
         self.backend = backend
         self.host = host
         self.port = port
+        access = GatewayAccess(tokens: tokens, isOpen: isOpen)
         self.limits = limits
         self.logger = logger
         self.onBound = onBound
@@ -54,6 +58,7 @@ package struct GatewayServer: Sendable {
     package func run() async throws {
         let responder = GatewayResponder(
             backend: backend,
+            access: access,
             limits: limits,
             heldBodies: HeldBodies(byteLimit: limits.heldBodyByteLimit),
             startedAt: Int(Date().timeIntervalSince1970)

@@ -10,6 +10,7 @@ enum Route: Equatable {
     case completion(path: String)
     case cluster
     case events
+    case network
     case modelFiles
     case launch
     case stop
@@ -45,6 +46,7 @@ enum Route: Equatable {
         case "/v1/chat/completions", "/v1/completions": self = .completion(path: path)
         case "/api/v1/cluster": self = .cluster
         case "/api/v1/events": self = .events
+        case "/api/v1/network": self = .network
         case "/api/v1/models": self = .modelFiles
         case "/api/v1/launch": self = .launch
         case "/api/v1/stop": self = .stop
@@ -57,7 +59,8 @@ enum Route: Equatable {
 
     private var methods: [HTTPRequest.Method] {
         switch self {
-        case .dashboard, .health, .openAIModels, .openAIModel, .cluster, .events, .modelFiles:
+        case .dashboard, .health, .openAIModels, .openAIModel, .cluster, .events, .network,
+            .modelFiles:
             [.get, .head]
         case .completion, .launch, .stop:
             [.post]

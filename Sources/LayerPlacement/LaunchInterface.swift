@@ -6,10 +6,13 @@ package struct WorkerCandidate: Equatable, Sendable {
     package var node: NodeID
     /// What it offers.
     package var memory: ByteCount
+    /// Whether this member can exchange streams with it; if not, it is left out.
+    package var isReachable: Bool
 
-    package init(node: NodeID, memory: ByteCount) {
+    package init(node: NodeID, memory: ByteCount, isReachable: Bool = true) {
         self.node = node
         self.memory = memory
+        self.isReachable = isReachable
     }
 }
 

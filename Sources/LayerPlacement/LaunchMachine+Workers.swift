@@ -21,15 +21,17 @@ extension LaunchMachine {
         checkLost(at: now, &effects)
     }
 
-    /// Whether somebody is in the one list and not in the other; both are sorted by node.
+    /// Whether somebody can be used who is not in the other list, or could not be reached then;
+    /// both are sorted by node.
     private static func hasNewcomer(
         _ new: [WorkerCandidate],
         since old: [WorkerCandidate]
     ) -> Bool {
         var next = old.startIndex
-        for candidate in new {
+        for candidate in new where candidate.isReachable {
             while next < old.endIndex, old[next].node < candidate.node { next += 1 }
-            guard next < old.endIndex, old[next].node == candidate.node else { return true }
+            guard next < old.endIndex, old[next].node == candidate.node, old[next].isReachable
+            else { return true }
         }
         return false
     }

@@ -174,7 +174,7 @@ package struct LaunchMachine: Sendable {
         let session = SessionID(ballot: ballot, number: nextSession)
         lastSession = session
         if attempt?.isServerRunning == true { effects.append(.stopServer) }
-        let workers = candidates.prefix(Self.workerLimit).map {
+        let workers = candidates.filter(\.isReachable).prefix(Self.workerLimit).map {
             Worker(node: $0.node, memory: $0.memory)
         }
         releasing = (attempt?.workers ?? []).map(\.node).filter { node in
@@ -190,8 +190,15 @@ package struct LaunchMachine: Sendable {
             .setTimer(.workersReady, after: Self.workersReadyLimit),
         ]
         for worker in workers { order(worker.node, to: true, &effects) }
+        for candidate in candidates where !candidate.isReachable {
+            effects.append(.emit(.workerLeftOut(candidate.node, reason: Self.unreachable)))
+        }
         tellProgress(&effects)
     }
+
+    /// Why a member is left out from the start; said once an attempt.
+    static let unreachable =
+        "no stream from the master to it can be opened (caravan doctor network says more)"
 
     /// llama.cpp takes at most 16 devices.
     static let workerLimit = 16

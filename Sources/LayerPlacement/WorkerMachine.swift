@@ -10,6 +10,8 @@ package enum WorkerInput: Equatable, Sendable {
     case serverDown
     /// The RPC server was given up.
     case serverFailed(reason: String)
+    /// The device, and with it its RPC server, is reached elsewhere now.
+    case moved(Endpoint)
     case timer(WorkerTimer)
 }
 
@@ -43,7 +45,7 @@ package struct WorkerMachine: Sendable {
     package static let orphanGrace: Duration = .seconds(10)
 
     package private(set) var service: Service?
-    private let endpoint: Endpoint
+    private var endpoint: Endpoint
     private var obeyed: Ballot?
     /// The latest session that the master ended, and the ballot under which it did.
     private var endedSession: SessionID?
@@ -83,6 +85,9 @@ package struct WorkerMachine: Sendable {
         case .serverFailed(let reason):
             service?.state = .failed
             service?.detail = reason
+            tell(&effects)
+        case .moved(let endpoint):
+            self.endpoint = endpoint
             tell(&effects)
         case .timer(.orphaned): end(because: "no master asked for it", &effects)
         }

@@ -69,6 +69,9 @@ package final class AgentCore: Sendable {
         )
     }
 
+    /// This agent's identity.
+    package var node: NodeID { configuration.node }
+
     /// Begins: probes, gossips, looks for the seeds and for the peers of an earlier life.
     ///
     /// Called once, on the loop, as is everything else here.
@@ -86,6 +89,7 @@ package final class AgentCore: Sendable {
         election.assumeIsolated { $0.wants(wanted) }
         election.assumeIsolated { $0.handle(.start) }
         membership.assumeIsolated { $0.handle(.start(seeds: seeds)) }
+        membership.assumeIsolated { $0.followGaps() }
         for peer in remembered {
             membership.assumeIsolated { $0.handle(.sighted(peer)) }
         }
@@ -103,7 +107,20 @@ package final class AgentCore: Sendable {
     }
 
     package func factsChanged(_ facts: DeviceFacts) {
-        membership.assumeIsolated { $0.handle(.facts(facts)) }
+        membership.assumeIsolated { membership in
+            // Whom this agent reaches is not measured by whoever measures the device.
+            let gaps = membership.machine.own.facts.gaps
+            membership.handle(.facts(facts.with(gaps: gaps)))
+        }
+    }
+
+    /// This device is reached at another address now: others are told.
+    package func moved(to endpoint: Endpoint) {
+        let rpcPort = configuration.servers.rpcExternal.port
+        placement.assumeIsolated {
+            $0.handle(.moved(Endpoint(address: endpoint.address, port: rpcPort)))
+        }
+        membership.assumeIsolated { $0.handle(.moved(to: endpoint)) }
     }
 
     /// Stops what runs here, gives mastership up, says goodbye; `CoreObserver.goodbyeSpread`
@@ -141,6 +158,11 @@ package final class AgentCore: Sendable {
         membership.assumeIsolated { membership in
             membership.machine.others.filter(\.state.isPresent).map { ($0.id, $0.endpoint) }
         }
+    }
+
+    /// What was seen of the ways between this agent and a member.
+    package func reach(of member: NodeID) -> Reach? {
+        membership.assumeIsolated { $0.reach(of: member) }
     }
 
     /// Every member known, sorted by id.

@@ -85,7 +85,11 @@ extension Membership {
     private func expire(_ stream: UInt64) {
         guard let open = streams[stream], !open.isStanding else { return }
         end(stream)
-        if case .watch(let target) = open.purpose { failedToWatch(target, stream, nil) }
+        switch open.purpose {
+        case .watch(let target): failedToWatch(target, stream, nil)
+        case .ping(_, let target): failedToPing(target, .timedOut)
+        case .inbound, .sync: break
+        }
     }
 
     /// Ends a stream without a word about it.
@@ -119,7 +123,7 @@ extension Membership {
                 failedToWatch(target, stream, closure)
             }
         case .ping(let number, let target):
-            note(target) { $0.dial = .failed(closure, world.loop.now) }
+            failedToPing(target, closure)
             if closure == .refused { handle(.streamRefused(number: number)) }
         case .inbound where open.isStanding:
             if let sender = open.reader.header?.sender { watchEnded(sender, stream) }
@@ -185,8 +189,10 @@ extension Membership {
         case (.sync, .syncReply(let updates)):
             end(stream)
             handle(.synced(updates))
-        case (.ping(let number, _), .ack(let answered)) where number == answered:
+        case (.ping(let number, let target), .ack(let answered)) where number == answered:
             end(stream)
+            // The datagram that asked the same was not answered in time.
+            note(target) { $0.datagrams.failed(at: world.loop.now) }
             handle(.streamAnswered(number: number))
         case (.inbound, .watch(let target)):
             guard target == machine.own.id, let sender = open.reader.header?.sender,

@@ -29,7 +29,19 @@ package struct Reach: Equatable, Sendable {
     }
 
     package let member: NodeID
-    package internal(set) var dial = Dial.untried
+    package internal(set) var dial = Dial.untried {
+        didSet {
+            switch dial {
+            case .untried: break
+            case .stood: dials.worked()
+            case .failed(_, let moment): dials.failed(at: moment)
+            }
+        }
+    }
+    /// Streams that this agent dialled.
+    package private(set) var dials = ReachTrials()
+    /// Datagrams of this agent's that were to be answered.
+    package internal(set) var datagrams = ReachTrials()
     /// When the member last dialled this agent and said something.
     package internal(set) var dialledBy: Instant?
 }

@@ -223,7 +223,9 @@ extension Membership: DatagramReceiver {
         handle(.heard(sender))
         for message in datagram.messages {
             switch message {
-            case .gossip(let gossip): handle(.message(gossip, from: sender, source: source))
+            case .gossip(let gossip):
+                if case .ack = gossip { note(sender) { $0.datagrams.worked() } }
+                handle(.message(gossip, from: sender, source: source))
             case .election(let message):
                 guard isPresent(sender) else { continue }
                 passNews()

@@ -87,10 +87,20 @@ package actor Placement {
     func membersChanged(_ view: [Member]) {
         names = view
         let own = election.assumeIsolated { $0.machine.own }
+        // Whom this device cannot dial now: its word on itself, as all others hear it.
+        let unreachable = view.first { $0.id == own }?.facts.gaps.filter {
+            $0.failures.contains(.streams)
+        }.map(\.tag)
         let candidates = view.filter {
             $0.id != own && $0.state.isPresent && !$0.facts.engine.isEmpty
                 && $0.facts.memoryAvailable > .zero
-        }.map { WorkerCandidate(node: $0.id, memory: $0.facts.memoryAvailable) }
+        }.map {
+            WorkerCandidate(
+                node: $0.id,
+                memory: $0.facts.memoryAvailable,
+                isReachable: unreachable?.contains($0.id.tag) != true
+            )
+        }
         handle(.candidates(candidates))
     }
 

@@ -25,6 +25,8 @@ package enum SWIMInput: Equatable, Sendable {
     case timer(SWIMTimer)
     /// This device has something new to say of itself.
     case facts(DeviceFacts)
+    /// This device is reached elsewhere now.
+    case moved(to: Endpoint)
     /// Say goodbye: every member hears it; `SWIMEvent.goodbyeSpread` follows.
     case leave
 }

@@ -125,8 +125,10 @@ extension SWIMMachine {
 
     /// Asks the seeds that are not members yet, ever more rarely.
     mutating func askSeeds(_ effects: inout [SWIMEffect]) {
-        guard !seeds.isEmpty, !isLeaving else { return }
-        let missing = seeds.filter { !isPresent(at: $0) }
+        // Who is back is lost no more; a seed stays one.
+        lost = lost.filter { !isPresent(at: $0) }
+        guard !seeds.isEmpty || !lost.isEmpty, !isLeaving else { return }
+        let missing = (seeds + lost).filter { !isPresent(at: $0) }
         for seed in missing { effects.append(.sync(to: seed)) }
         seedDelay =
             missing.isEmpty

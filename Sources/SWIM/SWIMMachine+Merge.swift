@@ -179,6 +179,7 @@ extension SWIMMachine {
             others.removeAll { $0.id == member.id }
             removeFromRound(member.id)
             queue.remove(member.id)
+            if member.state == .dead { seek(member.endpoint, &effects) }
             effects.append(.emit(.forgotten(member.id)))
         }
     }

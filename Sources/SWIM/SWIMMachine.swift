@@ -40,6 +40,8 @@ package struct SWIMMachine: Sendable {
     /// 0 when this agent has no reason to doubt itself (Lifeguard §3.1).
     package internal(set) var localHealth = 0
     var seeds: [Endpoint] = []
+    /// Where members were that died and were forgotten, the latest last.
+    var lost: [Endpoint] = []
     var seedDelay: Duration
     var isGossiping = false
     var isLeaving = false
@@ -119,6 +121,7 @@ package struct SWIMMachine: Sendable {
         case .watch(let id, let stands): updateContact(id) { $0.isWatched = stands }
         case .timer(let timer): fired(timer, at: now, &effects)
         case .facts(let facts): stateFacts(facts, &effects)
+        case .moved(let endpoint): move(to: endpoint, &effects)
         case .leave: leave(&effects)
         }
     }

@@ -15,6 +15,15 @@ struct AgentAddress: ParsableArguments {
     )
     var text = "127.0.0.1:52415"
 
+    @Option(
+        help: ArgumentHelp(
+            "What that agent's device gave you with `caravan token create`; default is "
+                + "$CARAVAN_TOKEN. On the device itself none is needed.",
+            valueName: "token"
+        )
+    )
+    var token: String?
+
     var endpoint: Endpoint {
         get throws {
             let name = text.hasPrefix("localhost") ? "127.0.0.1" + text.dropFirst(9) : text
@@ -28,7 +37,10 @@ struct AgentAddress: ParsableArguments {
     }
 
     var client: GatewayClient {
-        get throws { GatewayClient(endpoint: try endpoint) }
+        get throws {
+            let environment = ProcessInfo.processInfo.environment["CARAVAN_TOKEN"]
+            return GatewayClient(endpoint: try endpoint, token: token ?? environment)
+        }
     }
 
     func status() async throws -> ClusterStatus {

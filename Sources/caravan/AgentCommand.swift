@@ -92,6 +92,9 @@ struct AgentCommand: AsyncParsableCommand {
     )
     var exposure: Exposure?
 
+    @Flag(help: "Let whoever reaches the HTTP port use it without a token.")
+    var httpOpen = false
+
     @Option(help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel = "info"
 
@@ -146,6 +149,7 @@ struct AgentCommand: AsyncParsableCommand {
         configuration.discovers = discovery
         configuration.isOpen = open
         configuration.exposure = exposure
+        configuration.httpIsOpen = httpOpen
         configuration.logLevel = level
         configuration.seeds = try seed.map { text in
             guard

@@ -29,9 +29,9 @@ struct Caravan: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             InitCommand.self, JoinCommand.self, AgentCommand.self, DemoCommand.self,
-            StatusCommand.self, LaunchCommand.self,
-            StopCommand.self, LogsCommand.self, EngineCommand.self, ModelCommand.self,
-            KeyCommand.self, DevicesCommand.self, SimulateCommand.self, BenchCommand.self,
+            StatusCommand.self, LaunchCommand.self, StopCommand.self, LogsCommand.self,
+            EngineCommand.self, ModelCommand.self, KeyCommand.self, DevicesCommand.self,
+            SimulateCommand.self, BenchCommand.self, TokenCommand.self, DoctorCommand.self,
         ]
     )
 }

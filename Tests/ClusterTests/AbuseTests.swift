@@ -116,18 +116,19 @@ extension ClusterTests {
                 header + [0, 0, 0, 0],
                 Array("GET / HTTP/9.9\r\n\r\n".utf8),
                 Array("\r\n\r\nNOISE\r\n".utf8),
-                Array("GET /\u{0} HTTP/1.1\r\nHost: x\r\n\r\n".utf8),
+                Array("GET /\u{0} HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8),
                 Array("POST /v1/chat/completions HTTP/1.1\r\nContent-Length: -4\r\n\r\n".utf8),
                 Array(
-                    "POST /api/v1/launch HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n"
+                    "POST /api/v1/launch HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n"
                         .utf8
                 ),
                 Array(
-                    ("GET / HTTP/1.1\r\nHost: x\r\nX: " + String(repeating: "y", count: 70_000))
+                    ("GET / HTTP/1.1\r\nHost: localhost\r\nX: "
+                        + String(repeating: "y", count: 70_000))
                         .utf8
                 ),
                 Array(
-                    "POST /api/v1/stop HTTP/1.1\r\nHost: x\r\nOrigin: http://evil\r\nContent-Length: 2\r\n\r\n{}"
+                    "POST /api/v1/stop HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil\r\nContent-Length: 2\r\n\r\n{}"
                         .utf8
                 ),
             ]

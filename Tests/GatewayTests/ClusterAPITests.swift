@@ -35,7 +35,7 @@ struct ClusterAPITests {
         let backend = FakeBackend()
         try await withGateway(backend) { port in
             let client = try await RawConnection.connect(port: port, receiveBuffer: 8 << 10)
-            try await client.send("GET /api/v1/events HTTP/1.1\r\nHost: a\r\n\r\n")
+            try await client.send("GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await client.read(until: "event: status")
             try await client.setReading(false)
             // More than the kernel's buffers between the two can hold.
@@ -57,7 +57,7 @@ struct ClusterAPITests {
         let backend = FakeBackend()
         try await withGateway(backend, limits: limits) { port in
             let client = try await RawConnection.connect(port: port)
-            try await client.send("GET /api/v1/events HTTP/1.1\r\nHost: a\r\n\r\n")
+            try await client.send("GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await client.read(until: ": alive\n\n\r\n9\r\n: alive\n\n")
             #expect(backend.with { $0.watchers.count } == 1)
             client.close()
@@ -74,7 +74,7 @@ struct ClusterAPITests {
         let start = ContinuousClock.now
         try await withGateway(FakeBackend(), limits: limits) { port in
             let connection = try await RawConnection.connect(port: port)
-            try await connection.send("GET /api/v1/events HTTP/1.1\r\nHost: a\r\n\r\n")
+            try await connection.send("GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await connection.read(until: "event: status")
             client = connection
         }

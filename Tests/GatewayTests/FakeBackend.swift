@@ -1,3 +1,4 @@
+import Diagnosis
 import Foundation
 import Gateway
 import Logging
@@ -59,6 +60,10 @@ final class FakeBackend: GatewayBackend {
             self?.state.withLock { _ = $0.watchers.removeValue(forKey: id) }
         }
         return stream
+    }
+
+    func network() async -> NetworkFacts {
+        NetworkFacts(interfaces: [], agent: nil)
     }
 
     func models() async -> [ModelFile] {
@@ -131,6 +136,8 @@ extension ClusterStatus {
 /// Runs a gateway on a free port while the closure runs.
 func withGateway(
     _ backend: FakeBackend,
+    tokens: any TokenVerifier = NoTokens(),
+    isOpen: Bool = false,
     limits: GatewayLimits = GatewayLimits(),
     _ use: (UInt16) async throws -> Void
 ) async throws {
@@ -141,6 +148,8 @@ func withGateway(
         backend: backend,
         host: "127.0.0.1",
         port: 0,
+        tokens: tokens,
+        isOpen: isOpen,
         limits: limits,
         logger: logger
     ) { continuation.yield($0) }

@@ -23,7 +23,7 @@ struct RequestTests {
     @Test(arguments: [
         "rubbish\r\n\r\n", "\0\u{1}\u{2}\r\n\r\n", "GET / HTTP/9.9\r\n\r\n",
         "GET / HTTP/1.1\r\nbad header\r\n\r\n", "GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
-        "POST /v1/completions HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}\u{fc}\u{3}\u{3}",
     ])
     func `what is no HTTP is refused and counted`(sent: String) async throws {
@@ -35,7 +35,7 @@ struct RequestTests {
 
     @Test func `too many headers are refused`() async throws {
         let fields = (0..<200).map { "x-\($0): \(String(repeating: "a", count: 300))\r\n" }.joined()
-        let text = try await Self.answer("GET / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n")
+        let text = try await Self.answer("GET / HTTP/1.1\r\nHost: localhost\r\n\(fields)\r\n")
         #expect(text.hasPrefix("HTTP/1.1 431 "))
     }
 
@@ -74,7 +74,7 @@ struct RequestTests {
 
     @Test func `HEAD answers without a body`() async throws {
         let text = try await Self.answer(
-            "HEAD /api/v1/cluster HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+            "HEAD /api/v1/cluster HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         )
         #expect(text.hasPrefix("HTTP/1.1 200 OK\r\n"))
         #expect(text.hasSuffix("\r\n\r\n"))
@@ -86,7 +86,7 @@ struct RequestTests {
         var limits = GatewayLimits()
         limits.bodyByteLimit = 1000
         limits.lingerTimeLimit = .milliseconds(100)
-        let head = "POST /v1/completions HTTP/1.1\r\nHost: a\r\n"
+        let head = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
         let announced = try await Self.answer(head + "Content-Length: 1001\r\n\r\n", limits: limits)
         let chunk = "3e8\r\n\(String(repeating: "x", count: 1000))\r\n"
         let chunked = try await Self.answer(
@@ -105,7 +105,7 @@ struct RequestTests {
         limits.heldBodyByteLimit = 100
         limits.lingerTimeLimit = .milliseconds(100)
         let text = try await Self.answer(
-            "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 200\r\n\r\n"
+            "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200\r\n\r\n"
                 + String(repeating: "x", count: 150),
             limits: limits
         )
@@ -119,7 +119,7 @@ struct RequestTests {
         limits.lingerTimeLimit = .milliseconds(100)
         let backend = FakeBackend()
         let text = try await Self.answer(
-            "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 200\r\n\r\nx",
+            "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200\r\n\r\nx",
             limits: limits,
             backend
         )
@@ -139,7 +139,7 @@ struct RequestTests {
             let client = try await RawConnection.connect(port: port)
             let body = #"{"model":"a.gguf"}"#
             try await client.send(
-                "POST /api/v1/launch HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+                "POST /api/v1/launch HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
                     + "Content-Length: \(body.utf8.count)\r\n\r\n"
             )
             #expect(await client.read(until: "\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n")
@@ -150,12 +150,12 @@ struct RequestTests {
 
     @Test(arguments: [
         ("http://evil.example", 403), ("null", 403), ("http://127.0.0.1:1", 403),
-        ("http://CARAVAN.local:52415", 202),
+        ("http://LOCALHOST:52415", 202),
     ])
     func `a page of another site cannot change anything`(origin: String, status: Int) async throws {
         let backend = FakeBackend()
         let text = try await Self.answer(
-            "POST /api/v1/stop HTTP/1.1\r\nHost: caravan.local:52415\r\nOrigin: \(origin)\r\n"
+            "POST /api/v1/stop HTTP/1.1\r\nHost: localhost:52415\r\nOrigin: \(origin)\r\n"
                 + "Content-Length: 0\r\nConnection: close\r\n\r\n",
             backend
         )
@@ -167,7 +167,7 @@ struct RequestTests {
         var limits = GatewayLimits()
         limits.connectionLimit = 2
         try await withGateway(FakeBackend(), limits: limits) { port in
-            let request = "GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n"
+            let request = "GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"
             var first: [RawConnection] = []
             for _ in 0..<2 {
                 let client = try await RawConnection.connect(port: port)
@@ -205,7 +205,7 @@ struct RequestTests {
         let start = ContinuousClock.now
         try await withGateway(FakeBackend(), limits: limits) { port in
             let client = try await RawConnection.connect(port: port)
-            try await client.send("GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n")
+            try await client.send("GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await client.read(until: "list")
             idle = client
         }

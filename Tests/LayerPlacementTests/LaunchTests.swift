@@ -43,6 +43,44 @@ struct LaunchTests {
         #expect(cluster.launches.count == 1)
     }
 
+    @Test func `a member that the master cannot reach is left out, and used once it can`() throws {
+        var machine = LaunchMachine(own: NodeID(1), wanted: WantedState())
+        var effects: [LaunchEffect] = []
+        func handle(_ input: LaunchInput) -> [LaunchEffect] {
+            effects = []
+            machine.handle(input, at: .origin, effects: &effects)
+            return effects
+        }
+        let near = WorkerCandidate(node: NodeID(2), memory: ByteCount(1 << 30))
+        var far = WorkerCandidate(node: NodeID(3), memory: ByteCount(1 << 30), isReachable: false)
+        let ballot = Ballot(term: 1, node: NodeID(1))
+        _ = handle(.candidates([near, far]))
+        _ = handle(.reigns(ballot))
+        for _ in 0...LaunchMachine.collectRoundCount { _ = handle(.timer(.collected)) }
+        let begun = handle(.want(model))
+        #expect(machine.attempt?.workers.map(\.node) == [near.node])
+        let leftOut = begun.compactMap { effect -> NodeID? in
+            if case .emit(.workerLeftOut(let node, _)) = effect { return node }
+            return nil
+        }
+        #expect(leftOut == [far.node])
+        let ordered = begun.contains { effect in
+            if case .send(.order, to: far.node) = effect { return true }
+            return false
+        }
+        #expect(!ordered)
+
+        // The launch fails for want of memory; a worker more begins another one.
+        let session = try #require(machine.attempt?.session)
+        _ = handle(.modelRead(session, .failure(LaunchProblem("too large"))))
+        #expect(machine.attempt?.phase == .failed)
+        far.isReachable = true
+        let retried = handle(.candidates([near, far]))
+        #expect(retried.contains(.setTimer(.retry, after: .milliseconds(200))))
+        _ = handle(.timer(.retry))
+        #expect(machine.attempt?.workers.map(\.node) == [near.node, far.node])
+    }
+
     @Test func `followers see the launch in order, whatever overtakes what`() throws {
         for seed in 0..<8 as Range<UInt64> {
             let cluster = try launched(3, seed: seed)

@@ -46,6 +46,18 @@ private func states(_ effects: [WorkerEffect]) -> [WorkerReport.State] {
 }
 
 struct WorkerMachineTests {
+    @Test func `a worker that moved says where its RPC server is now`() {
+        let driven = Driven()
+        let moved = Endpoint(address: .v4(0x0A00_0005), port: 50052)
+        #expect(driven.handle(.moved(moved)) == [])
+        let effects = driven.order(session(1)) + driven.handle(.moved(endpoint))
+        let endpoints = effects.compactMap { effect in
+            if case .report(let report, _) = effect { return report.endpoint }
+            return nil
+        }
+        #expect(endpoints == [moved, endpoint])
+    }
+
     @Test func `an order starts the RPC server, and reports follow each change`() {
         let driven = Driven()
         let effects = driven.order(session(1))

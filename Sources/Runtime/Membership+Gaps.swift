@@ -1,0 +1,56 @@
+import EventLoop
+import Primitives
+import SWIM
+
+extension Reach {
+    /// Whether the last stream that was tried was refused by the member's system.
+    package var isRefused: Bool {
+        if case .failed(.refused, _) = dial { true } else { false }
+    }
+
+    /// What does not work, for others to know; nil if nothing is known to be broken.
+    func gap(at now: Instant) -> ReachGap? {
+        var failures: ReachGap.Failures = []
+        if datagrams.isBroken(at: now) { failures.insert(.datagrams) }
+        if dials.isBroken(at: now) { failures.insert(.streams) }
+        guard !failures.isEmpty else { return nil }
+        if dialledBy == nil { failures.insert(.neverDialled) }
+        return ReachGap(tag: member.tag, failures: failures)
+    }
+}
+
+// Members tell each other whom they cannot reach.
+extension Membership {
+    /// How often a member looks whether that has changed.
+    private static let gapInterval: Duration = .seconds(5)
+
+    func followGaps() {
+        world.loop.schedule(after: Self.gapInterval) { [self] in
+            assumeIsolated { membership in
+                // Dismantled: there is nobody to tell.
+                guard membership.services != nil else { return }
+                membership.tellGaps()
+                membership.followGaps()
+            }
+        }
+    }
+
+    func failedToPing(_ target: NodeID, _ closure: StreamClosure) {
+        let now = world.loop.now
+        note(target) { reach in
+            reach.datagrams.failed(at: now)
+            reach.dial = .failed(closure, now)
+        }
+    }
+
+    private func tellGaps() {
+        let now = world.loop.now
+        let gaps = reaches.compactMap { reach -> ReachGap? in
+            // Who is suspect may just be dying; that is told in other words.
+            guard machine.member(reach.member)?.state == .alive else { return nil }
+            return reach.gap(at: now)
+        }.sorted { $0.tag < $1.tag }
+        let told = machine.own.facts.with(gaps: gaps)
+        if told != machine.own.facts { handle(.facts(told)) }
+    }
+}

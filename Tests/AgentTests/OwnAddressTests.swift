@@ -1,0 +1,118 @@
+import Primitives
+import Testing
+
+@testable import Agent
+@testable import Sockets
+
+/// Which of a machine's addresses others are told.
+struct OwnAddressTests {
+    private static func way(
+        _ name: String,
+        _ address: String,
+        isUp: Bool = true
+    ) throws -> InterfaceAddress {
+        InterfaceAddress(
+            interface: name,
+            index: 1,
+            address: try #require(IPAddress(address)),
+            prefixLength: 24,
+            broadcast: nil,
+            isUp: isUp,
+            isLoopback: name == "lo",
+            supportsMulticast: name != "lo"
+        )
+    }
+
+    private static func chosen(
+        bind: String = "0.0.0.0",
+        current: String? = nil,
+        _ ways: (String, String)...
+    ) throws -> String {
+        let addresses = try ways.map { try way($0.0, $0.1) }
+        let bind = try #require(IPAddress(bind))
+        let current = current.flatMap { IPAddress($0) }
+        return "\(OwnAddress.choose(for: bind, among: addresses, current: current))"
+    }
+
+    @Test func `an agent on one address says that one`() throws {
+        #expect(try Self.chosen(bind: "10.0.0.1", ("eth0", "192.168.1.7")) == "10.0.0.1")
+    }
+
+    @Test func `a phone says its Wi-Fi's address, not the phone network's`() throws {
+        #expect(
+            try Self.chosen(
+                ("lo", "127.0.0.1"),
+                ("rmnet_data0", "10.20.30.40"),
+                ("v4-rmnet_data0", "192.0.0.4"),
+                ("wlan0", "192.168.1.7")
+            ) == "192.168.1.7"
+        )
+    }
+
+    @Test func `a VPN counts less than a local network, and more than nothing`() throws {
+        let tunnel = ("wg0", "10.8.0.2")
+        #expect(try Self.chosen(tunnel, ("eth0", "192.168.1.7")) == "192.168.1.7")
+        #expect(try Self.chosen(tunnel, ("docker0", "172.17.0.1")) == "10.8.0.2")
+        #expect(try Self.chosen(("docker0", "172.17.0.1")) == "172.17.0.1")
+    }
+
+    @Test func `the family follows the address that the agent listens on`() throws {
+        let both = [("eth0", "192.168.1.7"), ("eth0", "2001:db8::7")]
+        #expect(try Self.chosen(bind: "0.0.0.0", both[1], both[0]) == "192.168.1.7")
+        #expect(try Self.chosen(bind: "::", both[0], both[1]) == "2001:db8::7")
+        #expect(try Self.chosen(bind: "::", both[0]) == "192.168.1.7")
+    }
+
+    @Test func `what was said before stays, unless something better has come`() throws {
+        let ways = [("eth0", "10.0.0.1"), ("wlan0", "192.168.1.7")]
+        #expect(try Self.chosen(ways[0], ways[1]) == "10.0.0.1")
+        #expect(try Self.chosen(current: "192.168.1.7", ways[0], ways[1]) == "192.168.1.7")
+        #expect(try Self.chosen(current: "10.0.0.9", ways[0], ways[1]) == "10.0.0.1")
+        #expect(try Self.chosen(current: "10.8.0.2", ("tun0", "10.8.0.2"), ways[0]) == "10.0.0.1")
+    }
+
+    @Test func `what leads nowhere is never said`() throws {
+        #expect(try Self.chosen(("lo", "127.0.0.1"), ("eth0", "fe80::7")) == "127.0.0.1")
+        let down = try Self.way("eth0", "10.0.0.1", isUp: false)
+        #expect(OwnAddress.choose(for: .v4(0), among: [down]) == .loopback)
+        #expect(OwnAddress.choose(for: .v4(0), among: []) == .loopback)
+    }
+}
+
+struct HeardBeaconsTests {
+    private static func at(_ seconds: Int) -> Instant { .origin + .seconds(seconds) }
+
+    @Test func `beacons are remembered by where they come from`() throws {
+        var heard = HeardBeacons()
+        let address = try #require(IPAddress("192.168.1.8"))
+        let endpoint = Endpoint(address: address, port: 52414)
+        heard.note(endpoint, from: address, at: Self.at(0))
+        heard.note(nil, from: address, at: Self.at(5))
+        heard.note(endpoint, from: address, at: Self.at(10))
+        #expect(
+            heard.entries == [
+                .init(address: address, endpoint: endpoint, first: Self.at(0), last: Self.at(10)),
+                .init(address: address, endpoint: nil, first: Self.at(5), last: Self.at(5)),
+            ]
+        )
+        heard.note(nil, from: .loopback, at: Self.at(52))
+        #expect(heard.entries.map(\.last) == [Self.at(10), Self.at(52)])
+    }
+
+    @Test func `there is an end to how many are remembered`() {
+        var heard = HeardBeacons()
+        for number in 0..<1000 as Range<UInt32> {
+            heard.note(nil, from: .v4(0x0A00_0000 + number), at: .origin)
+        }
+        #expect(heard.entries.count == HeardBeacons.limit)
+    }
+
+    @Test func `on another network nothing of it holds`() {
+        var heard = HeardBeacons()
+        heard.noteOwn()
+        heard.note(nil, from: .loopback, at: .origin)
+        #expect(heard.hearsItself)
+        heard.forget()
+        #expect(!heard.hearsItself && heard.entries.isEmpty)
+    }
+}
