@@ -117,7 +117,8 @@ let package = Package(
 
         // The real world.
         .target(name: "CPosix"),
-        module("Sockets", ["CPosix", "EventLoop", "Primitives"]),
+        module("SecureChannel", ["Primitives", product("Crypto", "swift-crypto")]),
+        module("Sockets", ["CPosix", "EventLoop", "Primitives", "SecureChannel"]),
         module(
             "Processes",
             [
@@ -159,8 +160,9 @@ let package = Package(
             [
                 "Diagnosis", "EngineStore", "EventLoop", "GGUF", "Gateway", "LayerPlacement",
                 "LeaderElection",
-                "LlamaEngine", "Primitives", "Processes", "Runtime", "SWIM", "Sockets",
-                "Supervision", "Telemetry", "Wire", "CPosix", product("Logging", "swift-log"),
+                "LlamaEngine", "Primitives", "Processes", "Runtime", "SWIM", "SecureChannel",
+                "Sockets", "Supervision", "Telemetry", "Wire", "CPosix",
+                product("Logging", "swift-log"),
                 product("Crypto", "swift-crypto"), product("SystemPackage", "swift-system"),
             ]
         ),
@@ -173,7 +175,7 @@ let package = Package(
             name: "caravan",
             dependencies: [
                 "Agent", "Diagnosis", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "Primitives",
-                "Processes", "SWIM", "Simulator", "Telemetry",
+                "Processes", "SWIM", "SecureChannel", "Simulator", "Telemetry",
                 product("SystemPackage", "swift-system"),
                 product("ArgumentParser", "swift-argument-parser"),
                 "Namespaces", "Replay",
@@ -224,7 +226,11 @@ let package = Package(
             ["Wire", "SWIM", "LeaderElection", "LayerPlacement", "Primitives"]
         ),
         tests("SimulationTests", ["Simulator", "SWIM", "Primitives", "caravan"]),
-        tests("SocketsTests", ["Sockets", "EventLoop", "Primitives"]),
+        tests(
+            "SecureChannelTests",
+            ["SecureChannel", "Primitives", product("Crypto", "swift-crypto")]
+        ),
+        tests("SocketsTests", ["Sockets", "EventLoop", "Primitives", "SecureChannel"]),
         tests("ProcessesTests", ["Processes", "Primitives", "caravan"]),
         tests(
             "EngineStoreTests",
@@ -245,6 +251,7 @@ let package = Package(
             [
                 "Namespaces",
                 "caravan", "EngineStore", "Gateway", "Primitives", "Processes", nio, nioPosix,
+                product("NIOConcurrencyHelpers", "swift-nio"),
             ]
         ),
     ]

@@ -7,6 +7,7 @@ import Gateway
 import LayerPlacement
 package import Primitives
 import Runtime
+import SecureChannel
 import Sockets
 import Synchronization
 package import Telemetry
@@ -42,23 +43,10 @@ package struct Agent: Sendable {
         logs: LogPipeline,
         onStart: @escaping @Sendable (Started) -> Void = { _ in }
     ) async throws {
-        guard configuration.isOpen else {
-            throw AgentProblem(
-                "This agent has no cluster key yet, so everybody on its network could join, see "
-                    + "prompts and use its memory. Start it with --open if you trust the network."
-            )
-        }
-        let parts = try await AgentParts(configuration, logs: logs)
+        let ring = try keys()
+        let parts = try await AgentParts(configuration, ring: ring, logs: logs)
         defer { parts.closeSockets() }
-        logs.emit(
-            LogRecord(
-                "agent.open",
-                .warning,
-                "This agent runs OPEN: whoever reaches \(parts.endpoint) can join the cluster, read "
-                    + "prompts and use this device. Use it on networks that you trust only.",
-                ["address": .text("\(parts.endpoint)")]
-            )
-        )
+        warn(logs, parts, ring)
         try await parts.start()
         logs.emit(
             LogRecord(
@@ -95,5 +83,46 @@ package struct Agent: Sendable {
         }
         await parts.stop()
         logs.emit(LogRecord("agent.stopped", .notice, "Agent \(configuration.name) stopped"))
+    }
+
+    /// The cluster's keys; nil for an agent that runs open, as it was told to.
+    private func keys() throws(AgentProblem) -> KeyRing? {
+        if configuration.isOpen { return nil }
+        let file = ClusterKeyFile(stateFolder: configuration.stateFolder)
+        if let ring = try file.read() { return ring }
+        throw AgentProblem(
+            """
+            This device belongs to no cluster yet. Choose one:
+              caravan init        makes a new cluster, and a code for your other devices
+              caravan join CODE   joins the cluster of the device that printed the code
+            (On a network where you trust everybody, caravan agent --open runs without a key.)
+            """
+        )
+    }
+
+    private func warn(_ logs: LogPipeline, _ parts: AgentParts, _ ring: KeyRing?) {
+        if ring == nil {
+            logs.emit(
+                LogRecord(
+                    "agent.open",
+                    .warning,
+                    "This agent runs OPEN: whoever reaches \(parts.endpoint) can join the cluster, "
+                        + "read prompts and use this device. Use it on networks that you trust "
+                        + "only.",
+                    ["address": .text("\(parts.endpoint)")]
+                )
+            )
+        }
+        guard parts.exposure == .direct, configuration.exposure == .direct else { return }
+        logs.emit(
+            LogRecord(
+                "agent.direct",
+                .warning,
+                "The RPC server of this device listens for EVERYBODY while a model runs, without "
+                    + "any check, because of --exposure direct. Use it on networks that you trust "
+                    + "only.",
+                ["port": .integer(Int64(configuration.rpcPort))]
+            )
+        )
     }
 }

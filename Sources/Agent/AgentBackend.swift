@@ -218,6 +218,7 @@ final class AgentBackend: GatewayBackend {
         return try await services.connect(
             to: service == .gateway ? .gateway : .llamaServer,
             ballot: master,
+            of: master.node,
             at: member.endpoint
         )
     }

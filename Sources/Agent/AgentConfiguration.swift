@@ -29,10 +29,13 @@ package struct AgentConfiguration: Sendable {
     package var memory: ByteCount?
     /// Whether to look for other agents by multicast and broadcast.
     package var discovers = true
-    /// Whether strangers on the network may take part: there are no keys yet.
+    /// Whether strangers on the network may take part: no keys are used.
     package var isOpen = false
     /// How many masters there may be when the network splits; the same on all agents.
     package var policy = ElectionPolicy.available
+    /// How others reach this device's RPC server; nil for what fits: `relay` with a key, `direct`
+    /// without.
+    package var exposure: Exposure?
     /// Whether other devices may use the HTTP API without a token.
     package var httpIsOpen = false
     package var logLevel = LogLevel.info
@@ -55,6 +58,14 @@ package struct AgentConfiguration: Sendable {
         self.modelsFolder = modelsFolder
         self.engineInstallFolder = engineInstallFolder
     }
+}
+
+/// How a worker's `ggml-rpc-server`, which knows no keys, is reached.
+package enum Exposure: String, Sendable, CaseIterable {
+    /// It listens on loopback only, and the master comes through the agent.
+    case relay
+    /// It listens where the agent does, for everybody.
+    case direct
 }
 
 /// Why an agent does not start, and what to do about it.

@@ -9,6 +9,8 @@ import LlamaEngine
 import Primitives
 import Processes
 import Runtime
+import SWIM
+import SecureChannel
 import Sockets
 import Synchronization
 import Telemetry
@@ -34,18 +36,29 @@ final class AgentParts: Sendable {
     private let facts: FactsKeeper
     private let record: DurableRecord
     private let discovery: Discovery?
+    /// Nil in a cluster without a key.
+    private let security: Security?
+    private let doors: WorkerDoors
+    let exposure: Exposure
 
     /// How long an agent that stops waits for its children and its goodbye.
     private static let stopLimit: Duration = .seconds(12)
 
-    init(_ configuration: AgentConfiguration, logs: LogPipeline) async throws {
+    init(
+        _ configuration: AgentConfiguration,
+        ring: KeyRing?,
+        logs: LogPipeline
+    ) async throws {
         self.configuration = configuration
         self.logs = logs
         let folder = StateFolder(configuration.stateFolder)
         lock = try folder.claim()
-        let (node, record) = Self.identity(in: folder, logs)
+        let device =
+            ring == nil ? nil : try DeviceKeyFile.readOrMake(in: configuration.stateFolder)
+        let (node, record) = Self.identity(in: folder, device, logs)
         self.node = node
         self.record = record
+        exposure = configuration.exposure ?? (ring == nil ? .direct : .relay)
 
         let engine = await Self.findEngine(configuration, logs)
         engineVersion = engine?.facts.shortVersion
@@ -70,15 +83,26 @@ final class AgentParts: Sendable {
             throw AgentProblem("\(error)")
         }
         let source = configuration.bind.isUnspecified ? nil : configuration.bind
-        let streams = SocketStreamTransport(on: loop, source: source, relay: relay)
+        let plainStreams = SocketStreamTransport(on: loop, source: source, relay: relay)
 
         observer = AgentObserver(
             node: node,
             cluster: configuration.cluster,
             pipeline: logs,
             loop: loop,
-            warnings: ["This agent runs open: anyone on its network can join and use it."]
+            warnings: Self.warnings(ring, exposure)
         )
+        security = Self.security(
+            configuration,
+            ring,
+            device,
+            loop,
+            datagrams,
+            plainStreams,
+            relay,
+            observer
+        )
+        let streams: any StreamTransport = security?.streams ?? plainStreams
         let models = ModelsFolder(configuration.modelsFolder, loop: loop)
         let children = EngineChildren(engine: engine, models: models, loop: loop)
         facts = FactsKeeper(configuration, engine: engine?.facts, models: models, loop: loop)
@@ -90,27 +114,41 @@ final class AgentParts: Sendable {
                 address: configuration.bind.isUnspecified ? .loopback : configuration.bind,
                 port: configuration.httpPort
             ),
-            servers: Supervisor.ServerEndpoints(
-                rpc: Endpoint(address: configuration.bind, port: configuration.rpcPort),
-                rpcExternal: Endpoint(address: address, port: configuration.rpcPort),
-                // Several agents of one machine share a port, each on its own loopback address.
-                llama: Endpoint(
-                    address: configuration.bind.isLoopback ? configuration.bind : .loopback,
-                    port: configuration.llamaPort
-                )
-            ),
+            servers: Self.servers(configuration, exposure, address),
             facts: facts.begin()
         )
         coreConfiguration.election.policy = configuration.policy
+        if security != nil {
+            // Sealed, a datagram is a little longer.
+            coreConfiguration.swim.datagramByteLimit -= SealedDatagrams.extraByteCount
+        }
+        let services = ServiceClient(
+            loop: loop,
+            agents: streams,
+            servers: plainStreams,
+            relay: relay,
+            header: WireHeader(
+                cluster: WireHeader.tag(ofCluster: configuration.cluster),
+                sender: node
+            )
+        )
+        doors = WorkerDoors(
+            on: loop,
+            at: Self.loopback(configuration),
+            services: services,
+            relay: relay
+        ) { [observer] in observer.log($0) }
         let world = World(
             loop: loop,
-            datagrams: datagrams,
+            datagrams: security?.datagrams ?? datagrams,
             streams: streams,
             store: FileStore(folder: folder, node: node, loop: loop),
             children: children,
             models: models,
             observer: observer,
-            seed: agent_random()
+            seed: agent_random(),
+            servers: plainStreams,
+            tunnels: doors
         )
         core = AgentCore(world: world, configuration: coreConfiguration, record: record)
         observer.observe(core)
@@ -118,14 +156,7 @@ final class AgentParts: Sendable {
             core: core,
             loop: loop,
             observer: observer,
-            services: ServiceClient(
-                loop: loop,
-                transport: streams,
-                header: WireHeader(
-                    cluster: WireHeader.tag(ofCluster: configuration.cluster),
-                    sender: node
-                )
-            ),
+            services: services,
             folder: models,
             configuration: coreConfiguration
         )
@@ -140,7 +171,8 @@ final class AgentParts: Sendable {
                     sender: node
                 ),
                 core: core,
-                observer: observer
+                observer: observer,
+                seal: security?.beacons
             )
             : nil
         observer.observe(
@@ -156,9 +188,14 @@ final class AgentParts: Sendable {
     func start() async throws {
         explainPolicy()
         try await onLoop { [self] in
-            try datagrams.assumeIsolated { try $0.start(core.membership) }
-            try listener.assumeIsolated { [core] in
-                try $0.start { connection in core.accept(connection) }
+            doors.assumeIsolated { $0.begin { [core] in core.endpoint(of: $0) } }
+            if let security {
+                try begin(security)
+            } else {
+                try datagrams.assumeIsolated { try $0.start(core.membership) }
+                try listener.assumeIsolated { [core] in
+                    try $0.start { connection in core.accept(connection) }
+                }
             }
             core.start(seeds: configuration.seeds, remembered: record.peers)
             try discovery?.assumeIsolated { [core] discovery in
@@ -191,6 +228,34 @@ final class AgentParts: Sendable {
                 )
             )
         case .available, .quorum: break
+        }
+    }
+
+    /// Lets datagrams and streams in through the seals.
+    private func begin(_ security: Security) throws {
+        let (keeper, streams) = (security.keeper, security.streams)
+        try security.datagrams.assumeIsolated { try $0.start(core.membership) }
+        streams.assumeIsolated { [core] in
+            $0.open(
+                SealedStreams.Door(
+                    frames: { core.accept($0) },
+                    keys: { keeper.accept($0, from: $1) }
+                )
+            )
+        }
+        try listener.assumeIsolated { listener in
+            try listener.start { streams.accept($0) }
+        }
+        keeper.assumeIsolated { [core] in
+            $0.begin(
+                streams,
+                members: { core.otherMembers() },
+                users: [
+                    { keys in security.datagrams.assumeIsolated { $0.use(keys) } },
+                    { keys in security.streams.assumeIsolated { $0.use(keys) } },
+                    { keys in security.beacons.assumeIsolated { $0.use(keys) } },
+                ]
+            )
         }
     }
 
@@ -237,7 +302,22 @@ final class AgentParts: Sendable {
 
     // MARK: - Pieces
 
+    /// A device with a key is known by it; what was remembered under another identity (of a time
+    /// without a key, say) is not its own, but for what the cluster wants and who was there.
     private static func identity(
+        in folder: StateFolder,
+        _ device: DeviceIdentity?,
+        _ logs: LogPipeline
+    ) -> (NodeID, DurableRecord) {
+        let (node, record) = storedIdentity(in: folder, logs)
+        guard let own = device?.node, own != node else { return (node, record) }
+        var fresh = DurableRecord()
+        fresh.wanted = record.wanted
+        fresh.peers = record.peers
+        return (own, fresh)
+    }
+
+    private static func storedIdentity(
         in folder: StateFolder,
         _ logs: LogPipeline
     ) -> (NodeID, DurableRecord) {

@@ -1,6 +1,7 @@
 import EventLoop
 import Primitives
 import Runtime
+import SecureChannel
 import Sockets
 import Wire
 
@@ -17,6 +18,8 @@ actor Discovery {
     private let socket: BeaconSocket
     private let observer: AgentObserver
     private let receiver: Membership
+    /// Nil in a cluster without a key.
+    private nonisolated let seal: SealedBeacons?
     private let bind: IPAddress
     private let header: WireHeader
     private var endpoint: Endpoint
@@ -40,8 +43,10 @@ actor Discovery {
         endpoint: Endpoint,
         header: WireHeader,
         core: AgentCore,
-        observer: AgentObserver
+        observer: AgentObserver,
+        seal: SealedBeacons?
     ) throws(SocketError) {
+        self.seal = seal
         self.loop = loop
         self.observer = observer
         receiver = core.membership
@@ -86,9 +91,10 @@ actor Discovery {
         followAddress()
         var beacon: [UInt8] = []
         Datagram(header: header, messages: [.beacon(endpoint)]).encode(into: &beacon)
+        let sealed = seal?.seal(beacon) ?? beacon
         socket.assumeIsolated { socket in
             try? socket.refresh()
-            socket.send(beacon.span)
+            socket.send(sealed.span)
         }
         sentCount += 1
         schedule(after: sentCount < Self.fastCount ? Self.fastInterval : Self.slowInterval)
@@ -129,6 +135,22 @@ extension Discovery: DatagramReceiver {
     /// Beacons of other clusters on the network are none of our business, and no reason for a
     /// line in the log; a diagnosis tells of them.
     nonisolated func receive(_ bytes: Span<UInt8>, from source: Endpoint) {
+        guard let seal else {
+            take(bytes, from: source)
+            return
+        }
+        switch seal.open([UInt8](copying: bytes)) {
+        case .success(let datagram): take(datagram.span, from: source)
+        case .failure(.unknownKey), .failure(.badMagic): return
+        case .failure(let error):
+            observer.refused(
+                "beacon.\(error.reason)",
+                detail: "\(bytes.count) bytes from \(source): \(error)"
+            )
+        }
+    }
+
+    private nonisolated func take(_ bytes: Span<UInt8>, from source: Endpoint) {
         do throws(WireError) {
             let own = try Datagram(decoding: bytes, cluster: receiver.clusterTag)
             assumeIsolated { $0.note(own, from: source) }

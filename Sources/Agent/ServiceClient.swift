@@ -2,10 +2,19 @@ import EventLoop
 import Gateway
 import Primitives
 import Runtime
+import SecureChannel
 import Sockets
 import Wire
 
-/// Opens streams to named services of members, and hands them out as sockets.
+/// A stream to a service that stands, off the loop's hands.
+struct OpenedService: Sendable {
+    let stream: DetachedStream
+    /// The keys of the stream; nil where streams are not sealed.
+    let records: RecordLayer?
+    let node: NodeID?
+}
+
+/// Opens streams to named services of members.
 ///
 /// Everything that crosses devices passes here, so that one place decides how it travels.
 actor ServiceClient {
@@ -14,57 +23,119 @@ actor ServiceClient {
         loop.executor
     }
 
-    private let transport: SocketStreamTransport
+    private let agents: any StreamTransport
+    private let servers: any StreamTransport
+    private let relay: Relay
     private let header: WireHeader
     private var open: [UInt64: Opening] = [:]
     private var nextOpening: UInt64 = 0
 
     private struct Opening {
         let request: Frame?
+        /// Who must answer; nil for a server on this machine.
+        let node: NodeID?
         var connection: (any StreamConnection)?
         var reader = FrameReader()
-        let continuation: CheckedContinuation<Result<Int32, GatewayRefusal>, Never>
+        let completion: @Sendable (Result<OpenedService, GatewayRefusal>) -> Void
     }
 
     private static let timeout: Duration = .seconds(5)
 
-    init(loop: PollLoop, transport: SocketStreamTransport, header: WireHeader) {
+    /// - Parameters:
+    ///   - agents: to other agents.
+    ///   - servers: to servers on this machine.
+    init(
+        loop: PollLoop,
+        agents: any StreamTransport,
+        servers: any StreamTransport,
+        relay: Relay,
+        header: WireHeader
+    ) {
         self.loop = loop
-        self.transport = transport
+        self.agents = agents
+        self.servers = servers
+        self.relay = relay
         self.header = header
     }
 
-    /// A connected socket to a service of the member at `endpoint`; the caller owns it.
+    /// A connected socket to a service of a member; the caller owns it.
     func connect(
         to service: Service,
         ballot: Ballot?,
+        of node: NodeID,
         at endpoint: Endpoint
     ) async throws(GatewayRefusal) -> Int32 {
-        try await connect(to: endpoint, asking: .openService(service, ballot: ballot))
+        let result = await withCheckedContinuation { continuation in
+            begin(endpoint, asking: .openService(service, ballot: ballot), of: node) {
+                continuation.resume(returning: $0)
+            }
+        }
+        return try plainSocket(try result.get())
     }
 
     /// A connected socket to a server on this machine.
     func connectLocally(to endpoint: Endpoint) async throws(GatewayRefusal) -> Int32 {
-        try await connect(to: endpoint, asking: nil)
+        let result = await withCheckedContinuation { continuation in
+            begin(endpoint, asking: nil, of: nil) { continuation.resume(returning: $0) }
+        }
+        return try plainSocket(try result.get())
     }
 
-    private func connect(
-        to endpoint: Endpoint,
-        asking request: Frame?
-    ) async throws(GatewayRefusal) -> Int32 {
+    /// Opens a service; the completion comes on the loop.
+    nonisolated func open(
+        _ service: Service,
+        ballot: Ballot?,
+        of node: NodeID,
+        at endpoint: Endpoint,
+        completion: @escaping @Sendable (Result<OpenedService, GatewayRefusal>) -> Void
+    ) {
+        assumeIsolated {
+            $0.begin(
+                endpoint,
+                asking: .openService(service, ballot: ballot),
+                of: node,
+                completion
+            )
+        }
+    }
+
+    /// A sealed stream gets a socket before it that carries opened bytes, on this machine.
+    private func plainSocket(_ opened: OpenedService) throws(GatewayRefusal) -> Int32 {
+        guard let records = opened.records else { return opened.stream.descriptor }
+        do throws(SocketError) {
+            let (ours, theirs) = try DetachedStream.pair()
+            relay.join(
+                ours,
+                opened.stream,
+                options: RelayOptions(
+                    secondRecords: records,
+                    tag: RelayTag(node: opened.node)
+                )
+            )
+            return theirs.descriptor
+        } catch {
+            relay.discard(opened.stream)
+            throw .unreachable(message: "\(error)")
+        }
+    }
+
+    private func begin(
+        _ endpoint: Endpoint,
+        asking request: Frame?,
+        of node: NodeID?,
+        _ completion: @escaping @Sendable (Result<OpenedService, GatewayRefusal>) -> Void
+    ) {
         nextOpening += 1
         let id = nextOpening
-        let result = await withCheckedContinuation { continuation in
-            open[id] = Opening(request: request, continuation: continuation)
-            let connection = transport.connect(to: endpoint, timeout: Self.timeout) {
-                [self] event in assumeIsolated { $0.happened(event, id, endpoint) }
-            }
-            open[id]?.connection = connection
-            loop.schedule(after: Self.timeout * 2) { [self] in
-                assumeIsolated { $0.fail(id, "\(endpoint) did not answer") }
-            }
+        open[id] = Opening(request: request, node: node, completion: completion)
+        let transport = request == nil ? servers : agents
+        let connection = transport.connect(to: endpoint, timeout: Self.timeout) {
+            [self] event in assumeIsolated { $0.happened(event, id, endpoint) }
         }
-        return try result.get()
+        open[id]?.connection = connection
+        loop.schedule(after: Self.timeout * 2) { [self] in
+            assumeIsolated { $0.fail(id, "\(endpoint) did not answer") }
+        }
     }
 
     private func happened(_ event: StreamEvent, _ id: UInt64, _ endpoint: Endpoint) {
@@ -89,11 +160,15 @@ actor ServiceClient {
         do throws(WireError) {
             switch try open[id]?.reader.next(cluster: header.cluster) {
             case nil: break
-            case .serviceOpened: handOver(id)
+            case .serviceOpened:
+                guard let opening = open[id], opening.reader.header?.sender == opening.node else {
+                    fail(id, "another device answered there")
+                    return
+                }
+                handOver(id)
             case .serviceRefused(let reason):
                 finish(id, .failure(.noModel(phase: nil, message: reason)))
-            case .syncRequest, .syncReply, .ping, .ack, .openService, .watch, .watching:
-                fail(id, "it answered something else")
+            default: fail(id, "it answered something else")
             }
         } catch {
             fail(id, "its answer makes no sense: \(error)")
@@ -102,24 +177,45 @@ actor ServiceClient {
 
     private func handOver(_ id: UInt64) {
         // A server that speaks first would have bytes here that the socket no longer has.
-        guard open[id]?.reader.takeRest().isEmpty == true,
-            let stream = open[id]?.connection as? SocketStream,
-            let detached = stream.detach(), detached.unsent.isEmpty
-        else {
+        guard let opening = open[id], opening.reader.takesNothingMore else {
             fail(id, "the stream broke while it was opened")
             return
         }
+        let opened: OpenedService
+        if let sealed = opening.connection as? SealedStream {
+            guard let detached = sealed.detach() else {
+                fail(id, "the stream broke while it was opened")
+                return
+            }
+            opened = OpenedService(
+                stream: detached.stream,
+                records: detached.records,
+                node: opening.node
+            )
+        } else {
+            guard let stream = opening.connection as? SocketStream,
+                let detached = stream.detach(), detached.unsent.isEmpty
+            else {
+                fail(id, "the stream broke while it was opened")
+                return
+            }
+            opened = OpenedService(stream: detached, records: nil, node: opening.node)
+        }
         open[id]?.connection = nil
-        finish(id, .success(detached.descriptor))
+        finish(id, .success(opened))
     }
 
     private func fail(_ id: UInt64, _ reason: String) {
         finish(id, .failure(.unreachable(message: reason)))
     }
 
-    private func finish(_ id: UInt64, _ result: Result<Int32, GatewayRefusal>) {
+    private func finish(_ id: UInt64, _ result: Result<OpenedService, GatewayRefusal>) {
         guard let opening = open.removeValue(forKey: id) else { return }
         opening.connection?.close()
-        opening.continuation.resume(returning: result)
+        opening.completion(result)
     }
+}
+
+extension FrameReader {
+    fileprivate var takesNothingMore: Bool { unreadByteCount == 0 }
 }

@@ -125,3 +125,25 @@ void cposix_abort(int descriptor) {
     setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &none, sizeof none);
     close(descriptor);
 }
+
+struct cposix_pair cposix_stream_pair(void) {
+    int ends[2];
+#if defined(__linux__)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0) {
+        return (struct cposix_pair){.first = -errno, .second = -1};
+    }
+#else
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0) {
+        return (struct cposix_pair){.first = -errno, .second = -1};
+    }
+    ends[0] = make_ours(ends[0]);
+    ends[1] = make_ours(ends[1]);
+    if (ends[0] < 0 || ends[1] < 0) {
+        int error = ends[0] < 0 ? ends[0] : ends[1];
+        if (ends[0] >= 0) close(ends[0]);
+        if (ends[1] >= 0) close(ends[1]);
+        return (struct cposix_pair){.first = error, .second = -1};
+    }
+#endif
+    return (struct cposix_pair){.first = ends[0], .second = ends[1]};
+}

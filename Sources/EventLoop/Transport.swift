@@ -84,7 +84,17 @@ package protocol StreamTransport: AnyObject, Sendable {
     /// Joins a stream to a local server: from now on bytes pass both ways, away from the loop,
     /// until either side ends. `first` are bytes of the stream that were read already.
     /// `.closed(.closedHere)` follows for the connection at once.
-    func splice(_ connection: any StreamConnection, first: [UInt8], to local: Endpoint)
+    ///
+    /// - Parameter ballot: in whose name; nil for what is not fenced.
+    func splice(
+        _ connection: any StreamConnection,
+        first: [UInt8],
+        to local: Endpoint,
+        under ballot: Ballot?
+    )
+
+    /// Ends at once what was spliced in the name of a lower ballot of another master.
+    func endSplices(before ballot: Ballot)
 }
 
 package enum StreamLimits {

@@ -182,6 +182,19 @@ package final class AgentCore: Sendable {
         return true
     }
 
+    /// Where the agent of a member that is here is reached.
+    package func endpoint(of node: NodeID) -> Endpoint? {
+        membership.assumeIsolated { $0.machine.member(node) }
+            .flatMap { $0.state.isPresent ? $0.endpoint : nil }
+    }
+
+    /// The members that are here, but for this one.
+    package func otherMembers() -> [(node: NodeID, endpoint: Endpoint)] {
+        membership.assumeIsolated { membership in
+            membership.machine.others.filter(\.state.isPresent).map { ($0.id, $0.endpoint) }
+        }
+    }
+
     /// What was seen of the ways between this agent and a member.
     package func reach(of member: NodeID) -> Reach? {
         membership.assumeIsolated { $0.reach(of: member) }
@@ -208,6 +221,7 @@ package final class AgentCore: Sendable {
 extension AgentCore: ServiceDoor {
     package func endpoint(
         of service: Service,
+        for member: NodeID,
         ballot: Ballot?
     ) -> Result<Endpoint, ServiceRefusal> {
         let obeyed = placement.assumeIsolated { $0.obeyed }
@@ -222,8 +236,26 @@ extension AgentCore: ServiceDoor {
                 return .failure(ServiceRefusal("no model is ready here"))
             }
             return .success(endpoint)
-        case .rpcServer: return .failure(ServiceRefusal("RPC is direct in this version"))
+        case .rpcServer: return rpcServer(for: member, ballot, obeyed)
         }
+    }
+
+    /// The RPC server computes for the master that this member obeys, and for nobody else.
+    private func rpcServer(
+        for member: NodeID,
+        _ ballot: Ballot?,
+        _ obeyed: Ballot?
+    ) -> Result<Endpoint, ServiceRefusal> {
+        guard let ballot, ballot.node == member else {
+            return .failure(ServiceRefusal("only a master may use the RPC server"))
+        }
+        guard let obeyed, obeyed.node == member else {
+            return .failure(ServiceRefusal("\(ballot) is not obeyed here"))
+        }
+        guard case .ready? = placement.assumeIsolated({ $0.worker.service?.state }) else {
+            return .failure(ServiceRefusal("the RPC server does not run"))
+        }
+        return .success(configuration.servers.rpcInternal)
     }
 }
 

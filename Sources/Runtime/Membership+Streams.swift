@@ -8,6 +8,7 @@ package protocol ServiceDoor: AnyObject, Sendable {
     /// Where the service listens, or why the caller does not get it.
     func endpoint(
         of service: Service,
+        for member: NodeID,
         ballot: Ballot?
     ) -> Result<Endpoint, ServiceRefusal>
 }
@@ -234,18 +235,21 @@ extension Membership {
         _ connection: any StreamConnection
     ) {
         let sender = streams[stream]?.reader.header?.sender
-        let isMember = sender.flatMap { machine.member($0) }?.state.isPresent ?? false
-        let answer: Result<Endpoint, ServiceRefusal> =
-            isMember
-            ? services?.endpoint(of: service, ballot: ballot)
+        let member = sender.flatMap { machine.member($0) }
+        let answer: Result<Endpoint, ServiceRefusal>
+        if let member, member.state.isPresent {
+            answer =
+                services?.endpoint(of: service, for: member.id, ballot: ballot)
                 ?? .failure(ServiceRefusal("not ready"))
-            : .failure(ServiceRefusal("not a member of this cluster"))
+        } else {
+            answer = .failure(ServiceRefusal("not a member of this cluster"))
+        }
         switch answer {
         case .success(let endpoint):
             let rest = streams[stream]?.reader.takeRest() ?? []
             streams.removeValue(forKey: stream)
             connection.send(header + Frame.serviceOpened.encoded)
-            world.streams.splice(connection, first: rest, to: endpoint)
+            world.streams.splice(connection, first: rest, to: endpoint, under: ballot)
         case .failure(let refusal):
             connection.send(header + Frame.serviceRefused(reason: refusal.reason).encoded)
             end(stream)

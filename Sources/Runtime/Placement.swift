@@ -71,7 +71,12 @@ package actor Placement {
     func receive(_ message: PlacementMessage, from sender: NodeID) {
         switch message {
         case .order(let order): handle(.order(order, from: sender))
-        case .report(let report): handle(.report(report, from: sender))
+        case .report(var report):
+            // Port 0: through its agent only.
+            if report.endpoint.port == 0, let way = world.tunnels?.endpoint(to: sender) {
+                report.endpoint = way
+            }
+            handle(.report(report, from: sender))
         case .wanted(let state): handle(.heard(state, from: sender))
         case .progress(let report):
             guard report.ballot == obeyed, report.ballot.node == sender else { return }
@@ -103,10 +108,15 @@ package actor Placement {
         switch event {
         case .elected(let ballot), .renewed(let ballot):
             obeyed = ballot
+            world.streams.endSplices(before: ballot)
+            world.tunnels?.opens(under: ballot)
             handle(.obeys(ballot))
             handle(.reigns(ballot))
         case .obeys(let ballot):
             obeyed = ballot
+            // Fencing: what the master before opened here ends before the new one is served.
+            world.streams.endSplices(before: ballot)
+            world.tunnels?.opens(under: nil)
             handle(.obeys(ballot))
             handle(.follows(ballot))
         case .deposed, .masterLost:

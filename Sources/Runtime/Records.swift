@@ -140,7 +140,9 @@ extension ChildEvent {
             LogRecord(
                 "worker.rpc.external",
                 .info,
-                "External IPs for RPC: \(ports.rpcExternal)",
+                ports.rpcExternal.port == 0
+                    ? "External IPs for RPC: none, the master comes through this agent"
+                    : "External IPs for RPC: \(ports.rpcExternal)",
                 ["endpoint": .text("\(ports.rpcExternal)")]
             ),
         ]

@@ -63,7 +63,7 @@ actor StreamProbes {
         nextProbe += 1
         let id = nextProbe
         open[id] = Probe(question: question)
-        let connection = world.streams.connect(to: endpoint, timeout: timeout) { [self] event in
+        let connection = world.servers.connect(to: endpoint, timeout: timeout) { [self] event in
             assumeIsolated { $0.happened(event, id) }
         }
         open[id]?.connection = connection

@@ -35,7 +35,7 @@ package actor Supervisor {
     package struct ServerEndpoints: Sendable, Equatable {
         /// The RPC server's own address; may be unspecified.
         package var rpc: Endpoint
-        /// Where others reach the RPC server.
+        /// Where others reach the RPC server; with port 0, through this agent only.
         package var rpcExternal: Endpoint
         package var llama: Endpoint
 
@@ -43,6 +43,12 @@ package actor Supervisor {
             self.rpc = rpc
             self.rpcExternal = rpcExternal
             self.llama = llama
+        }
+
+        /// Where this machine reaches the RPC server.
+        package var rpcInternal: Endpoint {
+            rpc.address.isUnspecified
+                ? Endpoint(address: rpcExternal.address, port: rpc.port) : rpc
         }
     }
 
@@ -268,7 +274,7 @@ package actor Supervisor {
         let run = child(kind).run
         switch kind {
         case .rpc:
-            let endpoint = ports.rpc.address.isUnspecified ? ports.rpcExternal : ports.rpc
+            let endpoint = ports.rpcInternal
             probes.assumeIsolated { probes in
                 probes.probeRPC(at: endpoint, timeout: Self.probeTimeout) { [self] result in
                     let isReady = (try? result.get()) != nil

@@ -10,7 +10,12 @@ package import Supervision
 package struct World: Sendable {
     package var loop: any AgentLoop
     package var datagrams: any DatagramTransport
+    /// To other agents.
     package var streams: any StreamTransport
+    /// To llama.cpp's servers, whose protocols are not ours to seal.
+    package var servers: any StreamTransport
+    /// Nil where workers are reached directly.
+    package var tunnels: (any WorkerTunnels)?
     package var store: any DurableStore
     package var children: any ChildSpawner
     package var models: any ModelSource
@@ -28,7 +33,9 @@ package struct World: Sendable {
         models: any ModelSource,
         observer: any CoreObserver,
         seed: UInt64,
-        witness: (any MachineWitness)? = nil
+        witness: (any MachineWitness)? = nil,
+        servers: (any StreamTransport)? = nil,
+        tunnels: (any WorkerTunnels)? = nil
     ) {
         self.loop = loop
         self.datagrams = datagrams
@@ -39,7 +46,19 @@ package struct World: Sendable {
         self.observer = observer
         self.seed = seed
         self.witness = witness
+        self.servers = servers ?? streams
+        self.tunnels = tunnels
     }
+}
+
+/// Leads to the RPC servers of workers that nobody reaches directly.
+package protocol WorkerTunnels: AnyObject, Sendable {
+    /// Where, on this machine, whoever connects gets to the worker's RPC server; nil if there is
+    /// no room for one more.
+    func endpoint(to worker: NodeID) -> Endpoint?
+
+    /// In whose name tunnels are opened from now on; nil ends them all.
+    func opens(under ballot: Ballot?)
 }
 
 /// Keeps what must survive a restart.

@@ -93,9 +93,16 @@ extension SimulatedWorld: StreamTransport {
     }
 
     /// Nobody asks for a service in the simulation yet.
-    func splice(_ connection: any StreamConnection, first: [UInt8], to local: Endpoint) {
+    func splice(
+        _ connection: any StreamConnection,
+        first: [UInt8],
+        to local: Endpoint,
+        under ballot: Ballot?
+    ) {
         connection.close()
     }
+
+    func endSplices(before ballot: Ballot) {}
 }
 
 extension SimulatedWorld: DurableStore {

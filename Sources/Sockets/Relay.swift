@@ -1,5 +1,6 @@
 package import EventLoop
 package import Primitives
+package import SecureChannel
 internal import Synchronization
 
 /// Joins pairs of connections, so that bytes pass both ways until either side ends.
@@ -37,25 +38,52 @@ package final class Relay: Sendable {
         _ stream: DetachedStream,
         first: [UInt8] = [],
         to local: Endpoint,
+        options: RelayOptions = RelayOptions(),
         onEnd: (@Sendable (RelayResult) -> Void)? = nil
     ) {
         let socket = Socket(owning: stream.descriptor)
         perform(on: [socket], onEnd: onEnd) {
-            $0.splice(socket, unsent: stream.unsent, first: first, to: local, onEnd: onEnd)
+            $0.splice(socket, stream.unsent, first: first, to: local, options, onEnd: onEnd)
         }
     }
 
     /// Joins two streams that both stand.
+    ///
+    /// `first` are bytes that were read from the left one already.
     package func join(
         _ left: DetachedStream,
+        first: [UInt8] = [],
         _ right: DetachedStream,
+        options: RelayOptions = RelayOptions(),
         onEnd: (@Sendable (RelayResult) -> Void)? = nil
     ) {
         let leftSocket = Socket(owning: left.descriptor)
         let rightSocket = Socket(owning: right.descriptor)
         perform(on: [leftSocket, rightSocket], onEnd: onEnd) {
-            $0.join(leftSocket, left.unsent, rightSocket, right.unsent, onEnd: onEnd)
+            $0.join(
+                leftSocket,
+                left.unsent,
+                first,
+                rightSocket,
+                right.unsent,
+                options,
+                onEnd: onEnd
+            )
         }
+    }
+
+    /// Closes a stream that leads nowhere, so that its peer sees a reset.
+    package func discard(_ stream: DetachedStream) {
+        Socket(owning: stream.descriptor).abort()
+    }
+
+    /// Ends the pairs whose tag fits, at once: both peers see a reset.
+    package func end(where fits: @escaping @Sendable (RelayTag) -> Bool) {
+        let running = state.withLock { state -> RelayWorker? in
+            guard case .running(let worker) = state else { return nil }
+            return worker
+        }
+        running?.loop.execute { running?.assumeIsolated { $0.end(where: fits) } }
     }
 
     package var counts: RelayCounts { counters.snapshot }
@@ -117,11 +145,49 @@ package final class Relay: Sendable {
     }
 }
 
+/// For whom a pair was made.
+package struct RelayTag: Equatable, Sendable {
+    /// In whose name; nil for what is not fenced.
+    package var ballot: Ballot?
+    /// The device at the other end; nil if it is not known.
+    package var node: NodeID?
+
+    package init(ballot: Ballot? = nil, node: NodeID? = nil) {
+        self.ballot = ballot
+        self.node = node
+    }
+}
+
+/// What is special about a pair.
+package struct RelayOptions: Sendable {
+    /// The keys of the first connection, if it is sealed.
+    package var firstRecords: RecordLayer?
+    package var secondRecords: RecordLayer?
+    package var tag = RelayTag()
+    /// Makes what sees the pair's bytes; called on the relay's thread.
+    package var makeFilter: (@Sendable () -> any RelayFilter)?
+
+    package init(
+        firstRecords: RecordLayer? = nil,
+        secondRecords: RecordLayer? = nil,
+        tag: RelayTag = RelayTag(),
+        makeFilter: (@Sendable () -> any RelayFilter)? = nil
+    ) {
+        self.firstRecords = firstRecords
+        self.secondRecords = secondRecords
+        self.tag = tag
+        self.makeFilter = makeFilter
+    }
+}
+
 package enum RelayLimits {
     /// How many pairs a relay serves; further ones are closed at once.
     package static let pairLimit = 512
-    /// How many bytes of a pair may wait in each direction; idle pairs hold no memory.
-    package static let directionByteLimit = 1 << 16
+    /// How many bytes are read at once: one record's worth.
+    ///
+    /// At most two such pieces of a pair wait in each direction, and a record that is not whole;
+    /// idle pairs hold no memory.
+    package static let directionByteLimit = RecordLayer.plainByteLimit
     /// How long a local server may take to accept a connection.
     package static let connectLimit: Duration = .seconds(5)
     /// How many reads of one direction are done before others get their turn.

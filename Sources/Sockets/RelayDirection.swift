@@ -1,9 +1,12 @@
 /// One direction of a pair: what was read on one side and not yet written on the other.
 struct RelayDirection {
+    /// Ready to be written: sealed already where the other side is sealed.
     private(set) var pending: [UInt8]
     private(set) var offset = 0
     /// The reading side has ended; what is pending still goes out.
     private(set) var sourceEnded = false
+    /// The mark of the end was added to what is pending.
+    private(set) var isMarked = false
     /// The end was passed on: nothing happens in this direction any more.
     private(set) var isShut = false
     private(set) var byteCount: UInt64 = 0
@@ -19,10 +22,14 @@ struct RelayDirection {
 
     var pendingRange: Range<Int> { offset..<pending.count }
 
-    /// Keeps the part of the buffer that could not be written at once.
+    /// Keeps what could not be written at once, behind what waits already.
     mutating func keep(_ bytes: ArraySlice<UInt8>) {
-        pending = Array(bytes)
-        offset = 0
+        if pending.isEmpty {
+            pending = Array(bytes)
+            offset = 0
+        } else {
+            pending += bytes
+        }
     }
 
     /// Counts bytes that went out straight from the buffer.
@@ -40,5 +47,6 @@ struct RelayDirection {
     }
 
     mutating func noteSourceEnded() { sourceEnded = true }
+    mutating func noteMarked() { isMarked = true }
     mutating func noteShut() { isShut = true }
 }

@@ -1,15 +1,54 @@
 internal import EventLoop
+internal import SecureChannel
 
 /// One of the two connections of a pair.
-enum RelaySide: CaseIterable {
+package enum RelaySide: CaseIterable, Sendable {
     case first
     case second
 
-    var other: RelaySide {
+    package var other: RelaySide {
         switch self {
         case .first: .second
         case .second: .first
         }
+    }
+}
+
+/// Sees the bytes that pass through a pair, opened, and says what goes on.
+///
+/// Used on the relay's thread only, one call at a time. What it holds back it must bound itself:
+/// the relay reads no more from a side while what came from it waits to be written.
+package protocol RelayFilter: AnyObject {
+    /// Takes bytes read from one side, and appends what each side gets; by rights, to the other
+    /// side what came from this one. An error ends the pair.
+    func pass(
+        _ bytes: ArraySlice<UInt8>,
+        from side: RelaySide,
+        toFirst: inout [UInt8],
+        toSecond: inout [UInt8]
+    ) throws(RelayFilterError)
+
+    /// A side has sent all. Appends what is still to be said.
+    func ended(_ side: RelaySide, toFirst: inout [UInt8], toSecond: inout [UInt8])
+}
+
+/// Why a filter ended its pair.
+package struct RelayFilterError: Error {
+    package let reason: String
+
+    package init(_ reason: String) {
+        self.reason = reason
+    }
+}
+
+/// The keys of a sealed connection of a pair.
+///
+/// A class, so that records that wait for their rest are not copied with the pair's ends.
+final class RelaySeal {
+    var records: RecordLayer
+
+    init(_ records: RecordLayer) {
+        self.records = records
     }
 }
 
@@ -19,6 +58,8 @@ final class RelayPair {
         var socket: Socket
         var token: WatchToken?
         var interest: PollInterest = []
+        /// Nil where bytes travel as they are.
+        var seal: RelaySeal?
 
         var number: Int32 { socket.descriptor }
     }
@@ -29,17 +70,23 @@ final class RelayPair {
     var toFirst: RelayDirection
     /// Set while the second side connects.
     var connectTimer: LoopTimer?
+    let options: RelayOptions
+    let filter: (any RelayFilter)?
     let onEnd: (@Sendable (RelayResult) -> Void)?
 
+    /// - Parameter fromFirst: bytes that were read already, opened; `toFirst` are sealed.
     init(
         _ first: Socket,
         _ second: Socket,
         fromFirst: [UInt8],
         toFirst: [UInt8],
+        _ options: RelayOptions,
         _ onEnd: (@Sendable (RelayResult) -> Void)?
     ) {
-        self.first = End(socket: first)
-        self.second = End(socket: second)
+        self.first = End(socket: first, seal: options.firstRecords.map(RelaySeal.init))
+        self.second = End(socket: second, seal: options.secondRecords.map(RelaySeal.init))
+        self.options = options
+        filter = options.makeFilter?()
         self.fromFirst = RelayDirection(first: fromFirst)
         self.toFirst = RelayDirection(first: toFirst)
         self.onEnd = onEnd

@@ -1,6 +1,7 @@
 internal import CPosix
 internal import EventLoop
 internal import Primitives
+internal import SecureChannel
 
 /// The side of a relay that runs on its thread.
 actor RelayWorker {
@@ -11,6 +12,11 @@ actor RelayWorker {
     private var lastPair: UInt64 = 0
     /// Shared by all pairs: a pair keeps only what could not be passed on at once.
     private var buffer = [UInt8](repeating: 0, count: RelayLimits.directionByteLimit)
+    /// Used again and again: what was opened, and what a filter says.
+    private var opened: [UInt8] = []
+    private var toFirst: [UInt8] = []
+    private var toSecond: [UInt8] = []
+    private var sealed: [UInt8] = []
 
     init(on loop: PollLoop, pairLimit: Int, counters: RelayCounters) {
         self.loop = loop
@@ -24,14 +30,23 @@ actor RelayWorker {
 
     func splice(
         _ remote: Socket,
-        unsent: [UInt8],
+        _ unsent: [UInt8],
         first: [UInt8],
         to local: Endpoint,
+        _ options: RelayOptions,
         onEnd: (@Sendable (RelayResult) -> Void)?
     ) {
-        let pair = RelayPair(remote, Socket(owning: -1), fromFirst: first, toFirst: unsent, onEnd)
+        let pair = RelayPair(
+            remote,
+            Socket(owning: -1),
+            fromFirst: [],
+            toFirst: unsent,
+            options,
+            onEnd
+        )
         guard let id = add(pair) else { return }
         do throws(StreamClosure) {
+            try take(first, from: .first, of: pair)
             try connect(pair, id, to: local)
         } catch {
             finish(id, error)
@@ -60,13 +75,23 @@ actor RelayWorker {
     func join(
         _ left: Socket,
         _ leftUnsent: [UInt8],
+        _ first: [UInt8],
         _ right: Socket,
         _ rightUnsent: [UInt8],
+        _ options: RelayOptions,
         onEnd: (@Sendable (RelayResult) -> Void)?
     ) {
-        let pair = RelayPair(left, right, fromFirst: rightUnsent, toFirst: leftUnsent, onEnd)
+        let pair = RelayPair(
+            left,
+            right,
+            fromFirst: rightUnsent,
+            toFirst: leftUnsent,
+            options,
+            onEnd
+        )
         guard let id = add(pair) else { return }
         do throws(StreamClosure) {
+            try take(first, from: .first, of: pair)
             try updateInterests(id, pair)
         } catch {
             finish(id, error)
@@ -75,6 +100,13 @@ actor RelayWorker {
 
     func closeAll() {
         for id in pairs.keys { finish(id, .closedHere) }
+    }
+
+    func end(where fits: @Sendable (RelayTag) -> Bool) {
+        for id in pairs.keys.sorted() {
+            guard let pair = pairs[id], fits(pair.options.tag) else { continue }
+            finish(id, .closedHere)
+        }
     }
 
     private func add(_ pair: RelayPair) -> UInt64? {
@@ -207,29 +239,112 @@ extension RelayWorker {
     /// Moves bytes in one direction until one side blocks or others should have their turn.
     private func pass(from side: RelaySide, of pair: RelayPair) throws(StreamClosure) {
         let source = pair[side].socket
-        let sink = pair[side.other].socket
         for _ in 0..<RelayLimits.readBatchLimit {
-            guard try writePending(side, sink, pair) else { return }
+            guard try writePending(side, pair) else { return }
             if pair[from: side].sourceEnded {
-                return shut(side, sink, pair)
+                return try shut(side, pair)
             }
             switch source.receive(into: &buffer) {
             case .wouldBlock: return
             case .failed(let errno): throw StreamClosure(connected: errno)
             case .moved(0):
-                pair[from: side].noteSourceEnded()
-                return shut(side, sink, pair)
-            case .moved(let count): try write(count, side, sink, pair)
+                // What has no mark of its end was cut.
+                if pair[side].seal != nil { throw .reset }
+                try noteEnd(of: side, pair)
+            case .moved(let count):
+                if let seal = pair[side].seal {
+                    try open(count, seal, from: side, of: pair)
+                } else if pair.filter == nil, pair[side.other].seal == nil {
+                    try write(buffer, count, side, pair)
+                } else {
+                    try take(Array(buffer[..<count]), from: side, of: pair)
+                }
             }
         }
+    }
+
+    private func open(
+        _ count: Int,
+        _ seal: RelaySeal,
+        from side: RelaySide,
+        of pair: RelayPair
+    ) throws(StreamClosure) {
+        var opened = opened
+        self.opened = []
+        opened.removeAll(keepingCapacity: true)
+        do throws(SecureChannelError) {
+            try seal.records.receive(buffer[..<count], into: &opened)
+        } catch {
+            throw .reset
+        }
+        try take(opened, from: side, of: pair)
+        self.opened = opened
+        if seal.records.hasEnded { try noteEnd(of: side, pair) }
+    }
+
+    private func noteEnd(of side: RelaySide, _ pair: RelayPair) throws(StreamClosure) {
+        guard !pair[from: side].sourceEnded else { return }
+        if let filter = pair.filter {
+            filter.ended(side, toFirst: &toFirst, toSecond: &toSecond)
+            try writeFiltered(pair)
+        }
+        pair[from: side].noteSourceEnded()
+        try shut(side, pair)
+    }
+
+    /// Passes on opened bytes of a side.
+    private func take(
+        _ bytes: [UInt8],
+        from side: RelaySide,
+        of pair: RelayPair
+    ) throws(StreamClosure) {
+        guard !bytes.isEmpty else { return }
+        guard let filter = pair.filter else { return try put(bytes, side, pair) }
+        do throws(RelayFilterError) {
+            try filter.pass(bytes[...], from: side, toFirst: &toFirst, toSecond: &toSecond)
+        } catch {
+            toFirst.removeAll()
+            toSecond.removeAll()
+            throw .reset
+        }
+        try writeFiltered(pair)
+    }
+
+    private func writeFiltered(_ pair: RelayPair) throws(StreamClosure) {
+        let (first, second) = (toFirst, toSecond)
+        toFirst = []
+        toSecond = []
+        if !second.isEmpty { try put(second, .first, pair) }
+        if !first.isEmpty { try put(first, .second, pair) }
+    }
+
+    /// Seals bytes where the sink is sealed, and writes them or keeps them.
+    private func put(
+        _ bytes: [UInt8],
+        _ side: RelaySide,
+        _ pair: RelayPair
+    ) throws(StreamClosure) {
+        guard let seal = pair[side.other].seal else {
+            return try write(bytes, bytes.count, side, pair)
+        }
+        var sealed = sealed
+        self.sealed = []
+        sealed.removeAll(keepingCapacity: true)
+        do throws(SecureChannelError) {
+            try seal.records.seal(bytes[...], into: &sealed)
+        } catch {
+            throw .reset
+        }
+        try write(sealed, sealed.count, side, pair)
+        self.sealed = sealed
     }
 
     /// Says whether nothing is pending any more.
     private func writePending(
         _ side: RelaySide,
-        _ sink: Socket,
         _ pair: RelayPair
     ) throws(StreamClosure) -> Bool {
+        let sink = pair[side.other].socket
         while pair[from: side].wantsWrite {
             let direction = pair[from: side]
             switch sink.send(direction.pending, direction.pendingRange) {
@@ -243,29 +358,44 @@ extension RelayWorker {
         return true
     }
 
-    /// Writes what was just read, and keeps the rest.
+    /// Writes bytes that nothing waits before, and keeps the rest.
     private func write(
+        _ bytes: [UInt8],
         _ byteCount: Int,
         _ side: RelaySide,
-        _ sink: Socket,
         _ pair: RelayPair
     ) throws(StreamClosure) {
-        switch sink.send(buffer, 0..<byteCount) {
+        // While the second side connects, or something waits, order demands patience.
+        guard pair.connectTimer == nil, !pair[from: side].wantsWrite,
+            pair[side.other].number >= 0
+        else {
+            pair[from: side].keep(bytes[..<byteCount])
+            return
+        }
+        switch pair[side.other].socket.send(bytes, 0..<byteCount) {
         case .moved(let sent):
             pair[from: side].notePassed(sent)
             note(sent, side)
-            if sent < byteCount { pair[from: side].keep(buffer[sent..<byteCount]) }
+            if sent < byteCount { pair[from: side].keep(bytes[sent..<byteCount]) }
         case .wouldBlock:
-            pair[from: side].keep(buffer[..<byteCount])
+            pair[from: side].keep(bytes[..<byteCount])
         case .failed(let errno):
             throw StreamClosure(connected: errno)
         }
     }
 
-    private func shut(_ side: RelaySide, _ sink: Socket, _ pair: RelayPair) {
+    /// Passes the end on, as soon as everything before it is written.
+    private func shut(_ side: RelaySide, _ pair: RelayPair) throws(StreamClosure) {
         guard !pair[from: side].isShut else { return }
+        if let seal = pair[side.other].seal, !pair[from: side].isMarked {
+            var mark: [UInt8] = []
+            try? seal.records.end(into: &mark)
+            pair[from: side].noteMarked()
+            try write(mark, mark.count, side, pair)
+        }
+        guard try writePending(side, pair) else { return }
         pair[from: side].noteShut()
-        _ = cposix_shutdown_write(sink.descriptor)
+        _ = cposix_shutdown_write(pair[side.other].number)
     }
 
     private func note(_ byteCount: Int, _ side: RelaySide) {

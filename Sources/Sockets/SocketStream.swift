@@ -79,6 +79,17 @@ package struct DetachedStream: Sendable {
         self.peer = peer
         self.unsent = unsent
     }
+
+    /// Two ends of a stream within this process.
+    package static func pair() throws(SocketError) -> (DetachedStream, DetachedStream) {
+        let pair = cposix_stream_pair()
+        _ = try systemCall("socketpair", pair.first)
+        let nowhere = Endpoint(address: .loopback, port: 0)
+        return (
+            DetachedStream(descriptor: pair.first, peer: nowhere),
+            DetachedStream(descriptor: pair.second, peer: nowhere)
+        )
+    }
 }
 
 enum StreamTiming {

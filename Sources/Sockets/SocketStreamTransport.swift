@@ -41,13 +41,21 @@ package final class SocketStreamTransport: StreamTransport {
     package func splice(
         _ connection: any StreamConnection,
         first: [UInt8],
-        to local: Endpoint
+        to local: Endpoint,
+        under ballot: Ballot?
     ) {
         guard let stream = connection as? SocketStream else {
             preconditionFailure("only streams of this transport can be spliced")
         }
         // A stream that has ended meanwhile says so itself.
         guard let detached = stream.detach() else { return }
-        relay.splice(detached, first: first, to: local)
+        let options = RelayOptions(tag: RelayTag(ballot: ballot))
+        relay.splice(detached, first: first, to: local, options: options)
+    }
+
+    package func endSplices(before ballot: Ballot) {
+        relay.end { tag in
+            tag.ballot.map { $0 < ballot && $0.node != ballot.node } ?? false
+        }
     }
 }

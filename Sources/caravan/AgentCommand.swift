@@ -5,14 +5,18 @@ import Primitives
 import Processes
 import Telemetry
 
+extension Exposure: ExpressibleByArgument {}
+
 struct AgentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "agent",
         abstract: "Run this device's agent.",
         discussion: """
-            Agents on one network find each other by themselves; where multicast is blocked, name \
-            any one of them with --seed. Several agents live on one machine on different loopback \
-            addresses, each with a state folder of its own:
+            An agent takes part in the cluster whose key its state folder has: caravan init makes \
+            one, caravan join takes one over. Agents on one network find each other by \
+            themselves; where multicast is blocked, name any one of them with --seed. Several \
+            agents live on one machine on different loopback addresses, each with a state folder \
+            of its own:
               caravan agent --open --name a --bind 127.0.0.2 --state /tmp/a
               caravan agent --open --name b --bind 127.0.0.3 --state /tmp/b --seed 127.0.0.2:52414
             """
@@ -89,6 +93,16 @@ struct AgentCommand: AsyncParsableCommand {
     )
     var policy = "available"
 
+    @Option(
+        help: ArgumentHelp(
+            "How the master reaches this device's RPC server, which checks nobody: through the "
+                + "agent (relay, the default with a key) or at its own port, open to the whole "
+                + "network (direct, the default with --open).",
+            valueName: "relay|direct"
+        )
+    )
+    var exposure: Exposure?
+
     @Flag(help: "Let whoever reaches the HTTP port use it without a token.")
     var httpOpen = false
 
@@ -148,6 +162,7 @@ struct AgentCommand: AsyncParsableCommand {
         guard configuration.choosePolicy(named: policy) else {
             throw ValidationError("--policy takes available or quorum, not '\(policy)'")
         }
+        configuration.exposure = exposure
         configuration.httpIsOpen = httpOpen
         configuration.logLevel = level
         configuration.seeds = try seed.map { text in

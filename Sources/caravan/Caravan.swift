@@ -18,17 +18,20 @@ struct Caravan: AsyncParsableCommand {
             Try it on this machine alone:
               caravan demo
 
-            Put it on your devices, on a network that you trust:
-              caravan engine install
-              caravan agent --open            on every device
+            Put it on your devices:
+              caravan engine install          on every device
+              caravan init                    on the first one; it prints a code
+              caravan join CODE               on the others
+              caravan agent                   on every device
               caravan launch my-model.gguf    on any of them
             Then open http://ADDRESS:52415 of any device, or point an OpenAI client at it.
             """,
         version: "0.1.0",
         subcommands: [
-            AgentCommand.self, DemoCommand.self, StatusCommand.self, LaunchCommand.self,
-            StopCommand.self, TransferCommand.self, LeaveCommand.self, FoundCommand.self,
-            LogsCommand.self, TokenCommand.self, DoctorCommand.self, EngineCommand.self,
+            InitCommand.self, JoinCommand.self, AgentCommand.self, DemoCommand.self,
+            StatusCommand.self, LaunchCommand.self, StopCommand.self, TransferCommand.self,
+            LeaveCommand.self, FoundCommand.self, LogsCommand.self, TokenCommand.self,
+            KeyCommand.self, DevicesCommand.self, DoctorCommand.self, EngineCommand.self,
             ModelCommand.self, SimulateCommand.self, BenchCommand.self,
         ]
     )

@@ -3,6 +3,7 @@ import FoundationEssentials
 import Gateway
 import Primitives
 import Processes
+import SecureChannel
 import Synchronization
 import Telemetry
 
@@ -71,17 +72,15 @@ final class DemoCluster: Sendable {
     // MARK: - Life
 
     func start() async throws {
+        let ring = KeyRing(.random())
         for agent in agents {
             // A new demo begins anew: an old state would remember what an old demo wanted.
             try? FileManager.default.removeItem(atPath: agent.state)
-            try FileManager.default.createDirectory(
-                atPath: agent.state,
-                withIntermediateDirectories: true
-            )
+            try ClusterKeyFile(stateFolder: agent.state).write(ring)
             let command = ChildCommand(
                 executable: CommandLine.executablePath,
                 arguments: [
-                    "agent", "--open", "--name", agent.name, "--cluster", cluster,
+                    "agent", "--name", agent.name, "--cluster", cluster,
                     "--bind", "\(agent.address)", "--state", agent.state, "--models", models,
                     "--engine", engine, "--seed", "\(agents[0].address)",
                 ] + memory

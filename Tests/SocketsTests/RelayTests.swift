@@ -218,7 +218,12 @@ extension SocketsTests {
                         events.note(event)
                         guard case .received(let bytes) = event else { return }
                         stream.send([UInt8](repeating: 42, count: 500_000))
-                        transport.splice(stream, first: Array(bytes[1...]), to: server.endpoint)
+                        transport.splice(
+                            stream,
+                            first: Array(bytes[1...]),
+                            to: server.endpoint,
+                            under: nil
+                        )
                     }
                 }
                 let peer = try Peer.connected(to: listener.local)

@@ -34,6 +34,13 @@ struct cposix_accepted {
 };
 struct cposix_accepted cposix_accept(int listener);
 
+// Two connected stream sockets; `first` is -errno on failure.
+struct cposix_pair {
+    int first;
+    int second;
+};
+struct cposix_pair cposix_stream_pair(void);
+
 long cposix_receive(int descriptor, void *bytes, size_t capacity);
 long cposix_send(int descriptor, const void *bytes, size_t count);
 // How many bytes wait to be read.

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 /// Skips tests, with the reason, where something that they need is not to be had.
@@ -21,6 +22,15 @@ extension Trait where Self == Needs {
     /// The real llama.cpp, and so time and memory.
     static var needsEngine: Self {
         Needs { _ = try await TestEngine.folder }
+    }
+
+    /// tcpdump, and the right to use it.
+    static var needsCapture: Self {
+        Needs {
+            guard FileManager.default.isExecutableFile(atPath: "/usr/bin/tcpdump") else {
+                throw Problem("no tcpdump: apt-get install tcpdump")
+            }
+        }
     }
 
     /// A Python interpreter with the package `openai`.

@@ -1,3 +1,4 @@
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 import Primitives
@@ -48,5 +49,50 @@ enum RawTraffic {
             if let channel = try? await connect(to: target) { channels.append(channel) }
         }
         return channels
+    }
+}
+
+extension RawTraffic {
+    private final class Listener: ChannelInboundHandler, Sendable {
+        typealias InboundIn = NIOAny
+        let count = NIOLockedValueBox(0)
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            count.withLockedValue { $0 += 1 }
+        }
+    }
+
+    /// Sends datagrams from one socket, and counts what comes back within a second.
+    static func answers(to datagrams: [(bytes: [UInt8], target: Endpoint)]) async throws -> Int {
+        let listener = Listener()
+        let channel = try await DatagramBootstrap(group: group)
+            .channelInitializer { $0.pipeline.addHandler(listener) }
+            .bind(host: "127.0.0.1", port: 0).get()
+        for (bytes, target) in datagrams {
+            let address = try SocketAddress(
+                ipAddress: "\(target.address)",
+                port: Int(target.port)
+            )
+            let envelope = AddressedEnvelope(
+                remoteAddress: address,
+                data: ByteBuffer(bytes: bytes)
+            )
+            try? await channel.writeAndFlush(envelope).get()
+        }
+        try await Task.sleep(for: .seconds(1))
+        try await channel.close().get()
+        return listener.count.withLockedValue { $0 }
+    }
+
+    /// Connects, sends, and counts the pieces that come back within a moment.
+    static func answers(toStream bytes: [UInt8], target: Endpoint) async throws -> Int {
+        let listener = Listener()
+        let channel = try await ClientBootstrap(group: group).connectTimeout(.seconds(3))
+            .channelInitializer { $0.pipeline.addHandler(listener) }
+            .connect(host: "\(target.address)", port: Int(target.port)).get()
+        try? await channel.writeAndFlush(ByteBuffer(bytes: bytes)).get()
+        try await Task.sleep(for: .milliseconds(200))
+        try? await channel.close().get()
+        return listener.count.withLockedValue { $0 }
     }
 }

@@ -16,9 +16,18 @@ final class TestAgent: Sendable {
     let address: IPAddress
     let folder: String
     private let arguments: [String]
+    /// Whether it runs without a key.
+    private let isOpen: Bool
     private let program = Mutex<RunningProgram?>(nil)
 
-    init(name: String, address: IPAddress, folder: String, arguments: [String]) {
+    init(
+        name: String,
+        address: IPAddress,
+        folder: String,
+        isOpen: Bool = true,
+        arguments: [String]
+    ) {
+        self.isOpen = isOpen
         self.name = name
         self.address = address
         self.folder = folder
@@ -31,8 +40,8 @@ final class TestAgent: Sendable {
         let running = launched(
             ChildCommand(
                 executable: Built.caravan,
-                arguments: ["agent", "--open", "--name", name, "--bind", "\(address)"]
-                    + ["--state", folder] + arguments,
+                arguments: ["agent", "--name", name, "--bind", "\(address)"]
+                    + ["--state", folder] + arguments + (isOpen ? ["--open"] : []),
                 environment: ["CARAVAN_ENGINE": nil, "LLAMA_CACHE": nil]
             )
         )

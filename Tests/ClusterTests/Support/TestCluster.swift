@@ -1,6 +1,7 @@
 import Foundation
 import Gateway
 import Primitives
+import Processes
 import Synchronization
 import Testing
 
@@ -12,13 +13,18 @@ final class TestCluster: Sendable {
     private let engineFolder: String
     private let modelsFolder: String
     private let all = Mutex<[TestAgent]>([])
+    /// The join code; nil for a cluster without a key.
+    let code: String?
+    /// Given to every agent besides.
+    private let extraArguments: [String]
 
     /// Long enough for an election on a machine that is busy with something else.
     static let formingLimit: Duration = .seconds(45)
     /// Long enough for a launch, or for a launch after a failure was noticed.
     static let launchLimit: Duration = .seconds(60)
 
-    fileprivate init() async throws {
+    fileprivate init(isOpen: Bool, extraArguments: [String]) async throws {
+        self.extraArguments = extraArguments
         engineFolder = try await TestEngine.folder
         modelsFolder = try await TestModels.folder
         network = Loopback.network()
@@ -28,9 +34,48 @@ final class TestCluster: Sendable {
             atPath: folder,
             withIntermediateDirectories: true
         )
+        code = isOpen ? nil : try await Self.makeKey(in: folder)
+    }
+
+    private static func makeKey(in folder: String) async throws -> String {
+        let output = try await Built.run(["init", "--state", folder + "/key"])
+        guard output.exit.isSuccess else { throw Problem(output.standardError) }
+        let shown = try await Built.run(["key", "show", "--state", folder + "/key"])
+        return shown.standardOutput.filter { !$0.isNewline }
+    }
+
+    /// Puts the cluster's key into an agent's state folder, as `caravan join` does.
+    private func giveKey(to folder: String) throws {
+        guard code != nil else { return }
+        let path = folder + "/cluster.key"
+        try FileManager.default.createDirectory(
+            atPath: folder,
+            withIntermediateDirectories: true
+        )
+        guard !FileManager.default.fileExists(atPath: path) else { return }
+        try FileManager.default.copyItem(atPath: self.folder + "/key/cluster.key", toPath: path)
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
     }
 
     var agents: [TestAgent] { all.withLock { $0 } }
+
+    /// All agents' addresses begin with it.
+    var networkAddress: IPAddress { .v4(network) }
+
+    /// An agent of the same name of a cluster, which knows where the agents are and has no key of
+    /// theirs; not started.
+    func stranger(_ name: String, isOpen: Bool) -> TestAgent {
+        let seeds = agents.flatMap { ["--seed", "\($0.agentEndpoint)"] }
+        let number = UInt32(200 + name.utf8.count)
+        return TestAgent(
+            name: name,
+            address: .v4(network | number),
+            folder: folder + "/\(name)",
+            isOpen: isOpen,
+            arguments: ["--cluster", self.name, "--models", modelsFolder, "--no-discovery"]
+                + seeds
+        )
+    }
 
     // MARK: - Agents
 
@@ -55,13 +100,20 @@ final class TestCluster: Sendable {
         for seed in seeds ?? known { arguments += ["--seed", "\(seed.agentEndpoint)"] }
         if !discovers { arguments.append("--no-discovery") }
         arguments += more
+        arguments += extraArguments
         let agent = TestAgent(
             name: name,
             address: .v4(network | number),
             folder: folder + "/\(name)",
+            isOpen: code == nil,
             arguments: arguments
         )
         all.withLock { $0.append(agent) }
+        do {
+            try giveKey(to: agent.folder)
+        } catch {
+            Issue.record("no key for \(name): \(error)")
+        }
         agent.start()
         return agent
     }
@@ -183,9 +235,13 @@ final class TestCluster: Sendable {
 }
 
 /// Gives a test a cluster, and clears up after it however it ends.
-func withCluster(_ body: (TestCluster) async throws -> Void) async throws {
+func withCluster(
+    isOpen: Bool = false,
+    extraArguments: [String] = [],
+    _ body: (TestCluster) async throws -> Void
+) async throws {
     let failuresBefore = Failures.count
-    let cluster = try await TestCluster()
+    let cluster = try await TestCluster(isOpen: isOpen, extraArguments: extraArguments)
     do {
         try await body(cluster)
     } catch {

@@ -1,0 +1,94 @@
+import EventLoop
+import Primitives
+import Runtime
+import SecureChannel
+import Sockets
+import Wire
+
+// How an agent with a key seals, and where llama.cpp's servers listen.
+extension AgentParts {
+    /// What seals.
+    struct Security: Sendable {
+        let keeper: KeyKeeper
+        let datagrams: SealedDatagrams
+        let streams: SealedStreams
+        let beacons: SealedBeacons
+    }
+
+    /// Nil in a cluster without a key.
+    static func security(
+        _ configuration: AgentConfiguration,
+        _ ring: KeyRing?,
+        _ device: DeviceIdentity?,
+        _ loop: PollLoop,
+        _ datagrams: UDPSocket,
+        _ streams: SocketStreamTransport,
+        _ relay: Relay,
+        _ observer: AgentObserver
+    ) -> Security? {
+        guard let ring, let device else { return nil }
+        let cluster = WireHeader.tag(ofCluster: configuration.cluster)
+        let keys = ring.keys(cluster: configuration.cluster, at: ClusterKeyFile.now)
+        let refused: @Sendable (String, String) -> Void = { reason, detail in
+            observer.refused(reason, detail: detail)
+        }
+        return Security(
+            keeper: KeyKeeper(
+                on: loop,
+                file: ClusterKeyFile(stateFolder: configuration.stateFolder),
+                ring: ring,
+                cluster: configuration.cluster
+            ) { observer.log($0) },
+            datagrams: SealedDatagrams(
+                datagrams,
+                on: loop,
+                cluster: cluster,
+                identity: device,
+                keys: keys,
+                refused: refused
+            ),
+            streams: SealedStreams(
+                streams,
+                relay: relay,
+                on: loop,
+                identity: device,
+                keys: keys,
+                refused: refused
+            ),
+            beacons: SealedBeacons(on: loop, cluster: cluster, own: device.node, keys: keys)
+        )
+    }
+
+    static func warnings(_ ring: KeyRing?, _ exposure: Exposure) -> [String] {
+        var warnings: [String] = []
+        if ring == nil {
+            warnings.append("This agent runs open: anyone on its network can join and use it.")
+        } else if exposure == .direct {
+            warnings.append("This device's RPC server is open to its network while a model runs.")
+        }
+        return warnings
+    }
+
+    /// Several agents of one machine share a port, each on its own loopback address.
+    static func loopback(_ configuration: AgentConfiguration) -> IPAddress {
+        configuration.bind.isLoopback ? configuration.bind : .loopback
+    }
+
+    /// - Parameter address: where others reach this device.
+    static func servers(
+        _ configuration: AgentConfiguration,
+        _ exposure: Exposure,
+        _ address: IPAddress
+    ) -> Supervisor.ServerEndpoints {
+        let local = loopback(configuration)
+        let isDirect = exposure == .direct
+        return Supervisor.ServerEndpoints(
+            rpc: Endpoint(
+                address: isDirect ? configuration.bind : local,
+                port: configuration.rpcPort
+            ),
+            rpcExternal: Endpoint(address: address, port: isDirect ? configuration.rpcPort : 0),
+            llama: Endpoint(address: local, port: configuration.llamaPort)
+        )
+    }
+}

@@ -1,0 +1,196 @@
+import EventLoop
+import Primitives
+import SecureChannel
+import Sockets
+import Wire
+
+/// Opens and takes sealed streams, and passes them on to local servers.
+actor SealedStreams: StreamTransport {
+    private nonisolated let loop: PollLoop
+    nonisolated var unownedExecutor: UnownedSerialExecutor { loop.executor }
+
+    private nonisolated let base: SocketStreamTransport
+    private nonisolated let relay: Relay
+    private nonisolated let identity: DeviceIdentity
+    private nonisolated let suite: NoiseSuite
+    private nonisolated let refusal: @Sendable (String, String) -> Void
+    private var keys: CurrentKeys
+    private var memory = HandshakeMemory()
+    /// Streams from outside whose sender is not known yet.
+    private var halfOpen: Set<ObjectIdentifier> = []
+    private var door: Door?
+
+    /// Who gets the streams from outside.
+    struct Door {
+        let frames: @Sendable (any StreamConnection) -> @Sendable (StreamEvent) -> Void
+        let keys: @Sendable (any StreamConnection, NodeID) -> @Sendable (StreamEvent) -> Void
+    }
+
+    static let halfOpenLimit = 64
+
+    init(
+        _ base: SocketStreamTransport,
+        relay: Relay,
+        on loop: PollLoop,
+        identity: DeviceIdentity,
+        keys: CurrentKeys,
+        refused: @escaping @Sendable (String, String) -> Void
+    ) {
+        self.base = base
+        self.relay = relay
+        self.loop = loop
+        self.identity = identity
+        self.keys = keys
+        suite = ProcessorFeatures.hasAES ? .aesGCM : .chaChaPoly
+        refusal = refused
+    }
+
+    func use(_ keys: CurrentKeys) {
+        self.keys = keys
+        // A device that is out is out of what it has open, too.
+        relay.end { tag in tag.node.map(keys.hasRemoved) ?? false }
+    }
+
+    func open(_ door: Door) {
+        self.door = door
+    }
+
+    // MARK: - Opening
+
+    nonisolated func connect(
+        to destination: Endpoint,
+        timeout: Duration,
+        onEvent: @escaping @Sendable (StreamEvent) -> Void
+    ) -> any StreamConnection {
+        connect(to: destination, for: .frames, timeout: timeout, onEvent: onEvent)
+    }
+
+    nonisolated func connect(
+        to destination: Endpoint,
+        for purpose: StreamPurpose,
+        timeout: Duration,
+        onEvent: @escaping @Sendable (StreamEvent) -> Void
+    ) -> SealedStream {
+        let sealed = assumeIsolated { streams in
+            streams.make(destination, purpose)
+        }
+        let stream = base.connect(to: destination, timeout: timeout) { sealed.happened($0) }
+        guard let stream = stream as? SocketStream else {
+            preconditionFailure("the transport below opens socket streams")
+        }
+        sealed.assumeIsolated { $0.begin(stream, onEvent: onEvent) }
+        return sealed
+    }
+
+    private func make(_ destination: Endpoint, _ purpose: StreamPurpose) -> SealedStream {
+        do throws(SecureChannelError) {
+            let (seal, hello) = try StreamSeal.connecting(
+                for: purpose,
+                suite: suite,
+                identity: identity,
+                keys: keys
+            )
+            return SealedStream(self, on: loop, peer: destination, seal: seal, hello: hello)
+        } catch {
+            preconditionFailure("a handshake of our own begins: \(error)")
+        }
+    }
+
+    // MARK: - Taking
+
+    /// Takes a connection from outside; nobody hears of it before it is known who it is.
+    nonisolated func accept(
+        _ stream: SocketStream
+    ) -> @Sendable (StreamEvent) -> Void {
+        let sealed = assumeIsolated { $0.take(stream) }
+        guard let sealed else {
+            stream.close()
+            return { _ in }
+        }
+        return { sealed.happened($0) }
+    }
+
+    private func take(_ stream: SocketStream) -> SealedStream? {
+        guard halfOpen.count < Self.halfOpenLimit else {
+            refusal("stream.tooManyHalfOpen", "from \(stream.peer)")
+            return nil
+        }
+        let sealed = SealedStream(
+            self,
+            on: loop,
+            peer: stream.peer,
+            seal: StreamSeal(accepting: identity, keys: keys)
+        )
+        halfOpen.insert(ObjectIdentifier(sealed))
+        sealed.assumeIsolated { $0.begin(stream) }
+        return sealed
+    }
+
+    nonisolated func welcome(
+        _ sealed: SealedStream,
+        _ node: NodeID,
+        _ purpose: StreamPurpose
+    ) -> (@Sendable (StreamEvent) -> Void)? {
+        let door = assumeIsolated { streams in
+            streams.halfOpen.remove(ObjectIdentifier(sealed))
+            return streams.door
+        }
+        switch purpose {
+        case .frames: return door?.frames(sealed)
+        case .keys: return door?.keys(sealed, node)
+        }
+    }
+
+    nonisolated func forget(_ sealed: SealedStream) {
+        assumeIsolated { _ = $0.halfOpen.remove(ObjectIdentifier(sealed)) }
+    }
+
+    nonisolated func receive(
+        _ bytes: [UInt8],
+        on seal: inout StreamSeal,
+        _ answer: inout [UInt8],
+        _ events: inout [StreamSeal.Event]
+    ) throws(SecureChannelError) {
+        var memory = assumeIsolated { streams in
+            // Moved, not copied.
+            let memory = streams.memory
+            streams.memory = HandshakeMemory()
+            return memory
+        }
+        defer { assumeIsolated { $0.memory = memory } }
+        try seal.receive(bytes, memory: &memory, answer: &answer, events: &events)
+    }
+
+    nonisolated func refused(_ error: SecureChannelError, from peer: Endpoint) {
+        refusal("stream.\(error.reason)", "from \(peer): \(error)")
+    }
+
+    // MARK: - Passing on
+
+    nonisolated func splice(
+        _ connection: any StreamConnection,
+        first: [UInt8],
+        to local: Endpoint,
+        under ballot: Ballot?
+    ) {
+        guard let sealed = connection as? SealedStream else {
+            preconditionFailure("only streams of this transport can be spliced")
+        }
+        let node = sealed.assumeIsolated { $0.node }
+        // A stream that has ended meanwhile says so itself.
+        guard let detached = sealed.detach() else { return }
+        relay.splice(
+            detached.stream,
+            first: first,
+            to: local,
+            options: RelayOptions(
+                firstRecords: detached.records,
+                tag: RelayTag(ballot: ballot, node: node)
+            )
+        )
+    }
+
+    nonisolated func endSplices(before ballot: Ballot) {
+        base.endSplices(before: ballot)
+    }
+}

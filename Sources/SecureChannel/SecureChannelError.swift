@@ -1,0 +1,44 @@
+/// Why sealed bytes were refused; nothing of them was used.
+package enum SecureChannelError: Error, Equatable, Sendable {
+    case truncated(needed: Int, available: Int)
+    /// Not a sealed datagram or stream at all.
+    case badMagic(UInt16)
+    case unsupportedVersion(UInt8, supported: UInt8)
+    case badValue(field: String, value: UInt64)
+    /// Sealed with a key that this device does not have, or has no more.
+    case unknownKey(UInt32)
+    /// Of a session that was never agreed on, or is forgotten.
+    case unknownSession(UInt32)
+    /// Altered on its way, or made by somebody without the key.
+    case doesNotOpen
+    /// Taken already, or too old to know.
+    case replayed
+    /// A handshake message that does not belong here.
+    case outOfOrder
+    case tooLong(byteCount: Int, limit: Int)
+    /// A device that was removed from the cluster.
+    case removedDevice
+    /// A stream that says that it comes from another device than it does.
+    case otherSender
+    /// A counter has no values left.
+    case exhausted
+
+    /// Short and stable, for counters.
+    package var reason: String {
+        switch self {
+        case .truncated: "truncated"
+        case .badMagic: "badMagic"
+        case .unsupportedVersion: "unsupportedVersion"
+        case .badValue: "badValue"
+        case .unknownKey: "unknownKey"
+        case .unknownSession: "unknownSession"
+        case .doesNotOpen: "doesNotOpen"
+        case .replayed: "replayed"
+        case .outOfOrder: "outOfOrder"
+        case .tooLong: "tooLong"
+        case .removedDevice: "removedDevice"
+        case .otherSender: "otherSender"
+        case .exhausted: "exhausted"
+        }
+    }
+}

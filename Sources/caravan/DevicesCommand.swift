@@ -1,0 +1,85 @@
+import Agent
+import ArgumentParser
+import Gateway
+import Primitives
+import SecureChannel
+
+struct DevicesCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "devices",
+        abstract: "List the devices of the cluster, or remove one.",
+        subcommands: [List.self, Remove.self],
+        defaultSubcommand: List.self
+    )
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "List the devices that the agent knows, and those that were removed."
+        )
+
+        @OptionGroup var agent: AgentAddress
+        @OptionGroup var location: KeyLocation
+
+        func run() async throws {
+            let status = try await agent.status()
+            var rows = [["NAME", "NODE", "ADDRESS", "STATE"]]
+            for member in status.members {
+                rows.append([member.name, member.id, member.address, member.state])
+            }
+            for line in StatusText.columns(rows) { print(line) }
+            let removed = (try? location.file.read())?.removed ?? []
+            for node in removed { print("removed  \(node)") }
+        }
+    }
+
+    struct Remove: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Remove a device from the cluster, for ever.",
+            discussion: """
+                The others stop talking to it within seconds, and the cluster changes to a new key \
+                that it never gets. Devices that are off at that time must join again with the new \
+                code, which this prints. This device's agent must run.
+                """
+        )
+
+        @Argument(help: "The device's name, or its node.")
+        var device: String
+
+        @OptionGroup var agent: AgentAddress
+        @OptionGroup var location: KeyLocation
+
+        func run() async throws {
+            var ring = try location.ring()
+            let node = try await node()
+            ring.rotate(removing: node, at: ClusterKeyFile.now)
+            try location.file.write(ring)
+            print(
+                """
+                \(device) (\(node)) is out. The others hear of it as soon as this device's agent \
+                tells them, within seconds. For devices that are off now, the new join code:
+
+                  \(JoinCode.text(for: ring.newest.key))
+                """
+            )
+        }
+
+        private func node() async throws -> NodeID {
+            let members = try await agent.status().members
+            let named = members.filter { $0.name == device || $0.id == device }
+            guard let first = named.first, let node = NodeID(first.id) else {
+                // A device that is forgotten by name may be removed by its node.
+                if let node = NodeID(device) { return node }
+                let names = members.map(\.name).sorted().joined(separator: ", ")
+                throw CommandFailure("No device is called \(device); there are \(names)")
+            }
+            guard named.count == 1 else {
+                let nodes = named.map(\.id).joined(separator: ", ")
+                throw CommandFailure(
+                    "Several devices are called \(device): name one by its node, "
+                        + nodes
+                )
+            }
+            return node
+        }
+    }
+}
