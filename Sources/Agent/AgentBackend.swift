@@ -187,7 +187,12 @@ final class AgentBackend: GatewayBackend {
         guard let member = snapshot.view.first(where: { $0.id.description == node }) else {
             throw .unreachable(message: "\(node) is not there any more")
         }
-        return try await services.connect(to: .gateway, ballot: nil, at: member.endpoint)
+        return try await services.connect(
+            to: .gateway,
+            ballot: nil,
+            of: member.id,
+            at: member.endpoint
+        )
     }
 
     func connect(to service: MasterService) async throws(GatewayRefusal) -> Int32 {
