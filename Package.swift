@@ -86,6 +86,7 @@ let package = Package(
         module("Diagnosis"),
         module("LlamaRPC", ["Primitives"]),
         module("LlamaEngine", ["LlamaRPC", "Primitives"]),
+        module("TensorPieces", ["LlamaRPC", "Primitives", product("Crypto", "swift-crypto")]),
         module("Wire", ["Primitives", "SWIM", "LeaderElection", "LayerPlacement"]),
 
         // The actors, and the loop they run on.
@@ -128,6 +129,13 @@ let package = Package(
         ),
         module("Namespaces", ["Primitives", "Processes"]),
         module("EngineStore", ["LlamaEngine", "LlamaRPC", "Primitives", "Processes"]),
+        module(
+            "TensorStore",
+            [
+                "CPosix", "GGUF", "Primitives", "TensorPieces",
+                product("SystemPackage", "swift-system"),
+            ]
+        ),
         .systemLibrary(
             name: "CSystemd",
             pkgConfig: "libsystemd",
@@ -161,7 +169,8 @@ let package = Package(
                 "Diagnosis", "EngineStore", "EventLoop", "GGUF", "Gateway", "LayerPlacement",
                 "LeaderElection",
                 "LlamaEngine", "Primitives", "Processes", "Runtime", "SWIM", "SecureChannel",
-                "Sockets", "Supervision", "Telemetry", "Wire", "CPosix",
+                "Sockets", "Supervision", "Telemetry", "TensorPieces", "TensorStore", "Wire",
+                "CPosix",
                 product("Logging", "swift-log"),
                 product("Crypto", "swift-crypto"), product("SystemPackage", "swift-system"),
             ]
@@ -220,6 +229,8 @@ let package = Package(
         ),
         tests("SupervisionTests", ["Supervision", "Primitives"]),
         tests("LlamaRPCTests", ["LlamaRPC", "Primitives"]),
+        tests("TensorPiecesTests", ["LlamaRPC", "TensorPieces"]),
+        tests("TensorStoreTests", ["GGUF", "Primitives", "TensorPieces", "TensorStore"]),
         tests("LlamaEngineTests", ["LlamaEngine", "LlamaRPC", "Primitives"]),
         tests(
             "WireTests",
