@@ -34,7 +34,7 @@ package struct RPCConversation: Sendable {
         if case .judged(let awaited) = state { awaited.first } else { nil }
     }
 
-    /// A request has begun. Says whether an answer to it is awaited; nil if that is not known.
+    /// A request has begun: says whether an answer to it is awaited; nil if that is not known.
     @discardableResult
     package mutating func asks(_ command: UInt8) -> Bool? {
         guard case .judged(var awaited) = state else { return nil }
