@@ -29,7 +29,11 @@ package protocol RelayFilter: AnyObject {
     ) throws(RelayFilterError)
 
     /// A side has sent all. Appends what is still to be said.
-    func ended(_ side: RelaySide, toFirst: inout [UInt8], toSecond: inout [UInt8])
+    func ended(
+        _ side: RelaySide,
+        toFirst: inout [UInt8],
+        toSecond: inout [UInt8]
+    ) throws(RelayFilterError)
 }
 
 /// Why a filter ended its pair.

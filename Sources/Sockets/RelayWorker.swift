@@ -285,7 +285,13 @@ extension RelayWorker {
     private func noteEnd(of side: RelaySide, _ pair: RelayPair) throws(StreamClosure) {
         guard !pair[from: side].sourceEnded else { return }
         if let filter = pair.filter {
-            filter.ended(side, toFirst: &toFirst, toSecond: &toSecond)
+            do throws(RelayFilterError) {
+                try filter.ended(side, toFirst: &toFirst, toSecond: &toSecond)
+            } catch {
+                toFirst.removeAll()
+                toSecond.removeAll()
+                throw .reset
+            }
             try writeFiltered(pair)
         }
         pair[from: side].noteSourceEnded()
