@@ -27,6 +27,8 @@ package struct AgentConfiguration: Sendable {
     package var engineInstallFolder: String
     /// What the device offers to models; nil for what is measured.
     package var memory: ByteCount?
+    /// How much of the disk is used to keep weights for the next launch; nil for what fits.
+    package var cacheLimit: ByteCount?
     /// Whether to look for other agents by multicast and broadcast.
     package var discovers = true
     /// Whether strangers on the network may take part: no keys are used.
@@ -45,6 +47,13 @@ package struct AgentConfiguration: Sendable {
         guard let policy = ElectionPolicy(named: name) else { return false }
         self.policy = policy
         return true
+    }
+
+    /// Where weights are kept.
+    package var tensorFolder: String { Self.tensorFolder(in: stateFolder) }
+
+    package static func tensorFolder(in stateFolder: String) -> String {
+        stateFolder + "/tensors"
     }
 
     package init(

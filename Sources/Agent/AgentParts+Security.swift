@@ -3,6 +3,7 @@ import Primitives
 import Runtime
 import SecureChannel
 import Sockets
+import TensorStore
 import Wire
 
 // How an agent with a key seals, and where llama.cpp's servers listen.
@@ -24,6 +25,7 @@ extension AgentParts {
         _ datagrams: UDPSocket,
         _ streams: SocketStreamTransport,
         _ relay: Relay,
+        _ filters: SpliceFilters,
         _ observer: AgentObserver
     ) -> Security? {
         guard let ring, let device else { return nil }
@@ -53,10 +55,27 @@ extension AgentParts {
                 on: loop,
                 identity: device,
                 keys: keys,
+                filters: filters,
                 refused: refused
             ),
             beacons: SealedBeacons(on: loop, cluster: cluster, own: device.node, keys: keys)
         )
+    }
+
+    /// The weights that this device keeps, and what brings them to its RPC server.
+    static func tensors(
+        _ configuration: AgentConfiguration,
+        _ observer: AgentObserver
+    ) -> (store: TensorStore, filters: SpliceFilters) {
+        let store = TensorStore(
+            PieceFolder(configuration.tensorFolder),
+            limit: configuration.cacheLimit,
+            models: configuration.modelsFolder
+        ) { observer.log($0) }
+        let filters = SpliceFilters(.tensorsByName) { features in
+            features.contains(.tensorsByName) ? NamedTensorsReceiver(store) : nil
+        }
+        return (store, filters)
     }
 
     static func warnings(_ ring: KeyRing?, _ exposure: Exposure) -> [String] {

@@ -14,6 +14,7 @@ import SecureChannel
 import Sockets
 import Synchronization
 import Telemetry
+import TensorStore
 import Wire
 
 /// The pieces of a running agent, put together.
@@ -39,6 +40,7 @@ final class AgentParts: Sendable {
     /// Nil in a cluster without a key.
     private let security: Security?
     private let doors: WorkerDoors
+    private let tensors: TensorStore
     let exposure: Exposure
 
     /// How long an agent that stops waits for its children and its goodbye.
@@ -83,14 +85,20 @@ final class AgentParts: Sendable {
             throw AgentProblem("\(error)")
         }
         let source = configuration.bind.isUnspecified ? nil : configuration.bind
-        let plainStreams = SocketStreamTransport(on: loop, source: source, relay: relay)
-
         observer = AgentObserver(
             node: node,
             cluster: configuration.cluster,
             pipeline: logs,
             loop: loop,
             warnings: Self.warnings(ring, exposure)
+        )
+        let (tensors, filters) = Self.tensors(configuration, observer)
+        self.tensors = tensors
+        let plainStreams = SocketStreamTransport(
+            on: loop,
+            source: source,
+            relay: relay,
+            filters: filters
         )
         security = Self.security(
             configuration,
@@ -100,6 +108,7 @@ final class AgentParts: Sendable {
             datagrams,
             plainStreams,
             relay,
+            filters,
             observer
         )
         let streams: any StreamTransport = security?.streams ?? plainStreams
@@ -291,6 +300,7 @@ final class AgentParts: Sendable {
     func closeSockets() {
         loop.stop()
         relay.stop()
+        tensors.stop()
     }
 
     private func onLoop(_ work: @escaping @Sendable () throws -> Void) async throws {

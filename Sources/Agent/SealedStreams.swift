@@ -14,6 +14,7 @@ actor SealedStreams: StreamTransport {
     private nonisolated let identity: DeviceIdentity
     private nonisolated let suite: NoiseSuite
     private nonisolated let refusal: @Sendable (String, String) -> Void
+    private nonisolated let filters: SpliceFilters
     private var keys: CurrentKeys
     private var memory = HandshakeMemory()
     /// Streams from outside whose sender is not known yet.
@@ -34,6 +35,7 @@ actor SealedStreams: StreamTransport {
         on loop: PollLoop,
         identity: DeviceIdentity,
         keys: CurrentKeys,
+        filters: SpliceFilters,
         refused: @escaping @Sendable (String, String) -> Void
     ) {
         self.base = base
@@ -43,6 +45,7 @@ actor SealedStreams: StreamTransport {
         self.keys = keys
         suite = ProcessorFeatures.hasAES ? .aesGCM : .chaChaPoly
         refusal = refused
+        self.filters = filters
     }
 
     func use(_ keys: CurrentKeys) {
@@ -167,11 +170,14 @@ actor SealedStreams: StreamTransport {
 
     // MARK: - Passing on
 
+    nonisolated var spliceFeatures: ServiceFeatures { filters.features }
+
     nonisolated func splice(
         _ connection: any StreamConnection,
         first: [UInt8],
         to local: Endpoint,
-        under ballot: Ballot?
+        under ballot: Ballot?,
+        with features: ServiceFeatures
     ) {
         guard let sealed = connection as? SealedStream else {
             preconditionFailure("only streams of this transport can be spliced")
@@ -185,7 +191,8 @@ actor SealedStreams: StreamTransport {
             to: local,
             options: RelayOptions(
                 firstRecords: detached.records,
-                tag: RelayTag(ballot: ballot, node: node)
+                tag: RelayTag(ballot: ballot, node: node),
+                makeFilter: filters.maker(features)
             )
         )
     }

@@ -12,6 +12,8 @@ struct OpenedService: Sendable {
     /// The keys of the stream; nil where streams are not sealed.
     let records: RecordLayer?
     let node: NodeID?
+    /// What the member took of what was offered.
+    let features: ServiceFeatures
 }
 
 /// Opens streams to named services of members.
@@ -31,11 +33,13 @@ actor ServiceClient {
     private var nextOpening: UInt64 = 0
 
     private struct Opening {
-        let request: Frame?
+        let request: [Frame]
         /// Who must answer; nil for a server on this machine.
         let node: NodeID?
         var connection: (any StreamConnection)?
         var reader = FrameReader()
+        let offered: ServiceFeatures
+        var features: ServiceFeatures = []
         let completion: @Sendable (Result<OpenedService, GatewayRefusal>) -> Void
     }
 
@@ -66,7 +70,7 @@ actor ServiceClient {
         at endpoint: Endpoint
     ) async throws(GatewayRefusal) -> Int32 {
         let result = await withCheckedContinuation { continuation in
-            begin(endpoint, asking: .openService(service, ballot: ballot), of: node) {
+            begin(endpoint, asking: [.openService(service, ballot: ballot)], of: node) {
                 continuation.resume(returning: $0)
             }
         }
@@ -76,7 +80,7 @@ actor ServiceClient {
     /// A connected socket to a server on this machine.
     func connectLocally(to endpoint: Endpoint) async throws(GatewayRefusal) -> Int32 {
         let result = await withCheckedContinuation { continuation in
-            begin(endpoint, asking: nil, of: nil) { continuation.resume(returning: $0) }
+            begin(endpoint, asking: [], of: nil) { continuation.resume(returning: $0) }
         }
         return try plainSocket(try result.get())
     }
@@ -87,13 +91,17 @@ actor ServiceClient {
         ballot: Ballot?,
         of node: NodeID,
         at endpoint: Endpoint,
+        offering features: ServiceFeatures = [],
         completion: @escaping @Sendable (Result<OpenedService, GatewayRefusal>) -> Void
     ) {
+        // An agent that does not know the first frame passes it over.
+        let offer: [Frame] = features.isEmpty ? [] : [.serviceFeatures(features)]
         assumeIsolated {
             $0.begin(
                 endpoint,
-                asking: .openService(service, ballot: ballot),
+                asking: offer + [.openService(service, ballot: ballot)],
                 of: node,
+                offering: features,
                 completion
             )
         }
@@ -121,14 +129,20 @@ actor ServiceClient {
 
     private func begin(
         _ endpoint: Endpoint,
-        asking request: Frame?,
+        asking request: [Frame],
         of node: NodeID?,
+        offering features: ServiceFeatures = [],
         _ completion: @escaping @Sendable (Result<OpenedService, GatewayRefusal>) -> Void
     ) {
         nextOpening += 1
         let id = nextOpening
-        open[id] = Opening(request: request, node: node, completion: completion)
-        let transport = request == nil ? servers : agents
+        open[id] = Opening(
+            request: request,
+            node: node,
+            offered: features,
+            completion: completion
+        )
+        let transport = request.isEmpty ? servers : agents
         let connection = transport.connect(to: endpoint, timeout: Self.timeout) {
             [self] event in assumeIsolated { $0.happened(event, id, endpoint) }
         }
@@ -142,13 +156,13 @@ actor ServiceClient {
         guard let opening = open[id] else { return }
         switch event {
         case .opened:
-            guard let request = opening.request else {
+            guard !opening.request.isEmpty else {
                 handOver(id)
                 return
             }
             var bytes: [UInt8] = []
             header.encode(into: &bytes)
-            opening.connection?.send(bytes + request.encoded)
+            opening.connection?.send(opening.request.reduce(into: bytes) { $0 += $1.encoded })
         case .received(let bytes):
             open[id]?.reader.append(bytes)
             readAnswer(id)
@@ -160,6 +174,13 @@ actor ServiceClient {
         do throws(WireError) {
             switch try open[id]?.reader.next(cluster: header.cluster) {
             case nil: break
+            case .serviceFeatures(let features):
+                guard let offered = open[id]?.offered, offered.isSuperset(of: features) else {
+                    fail(id, "it takes what it was not offered")
+                    return
+                }
+                open[id]?.features = features
+                readAnswer(id)
             case .serviceOpened:
                 guard let opening = open[id], opening.reader.header?.sender == opening.node else {
                     fail(id, "another device answered there")
@@ -190,7 +211,8 @@ actor ServiceClient {
             opened = OpenedService(
                 stream: detached.stream,
                 records: detached.records,
-                node: opening.node
+                node: opening.node,
+                features: opening.features
             )
         } else {
             guard let stream = opening.connection as? SocketStream,
@@ -199,7 +221,12 @@ actor ServiceClient {
                 fail(id, "the stream broke while it was opened")
                 return
             }
-            opened = OpenedService(stream: detached, records: nil, node: opening.node)
+            opened = OpenedService(
+                stream: detached,
+                records: nil,
+                node: opening.node,
+                features: opening.features
+            )
         }
         open[id]?.connection = nil
         finish(id, .success(opened))

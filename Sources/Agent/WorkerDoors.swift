@@ -4,6 +4,7 @@ import Primitives
 import Runtime
 import SecureChannel
 import Sockets
+import TensorPieces
 import Wire
 
 /// Doors on this machine's loopback, one for each worker, through which llama-server reaches the
@@ -103,7 +104,13 @@ actor WorkerDoors: WorkerTunnels {
             loop.execute { client.close() }
             return { _ in }
         }
-        services.open(.rpcServer, ballot: ballot, of: worker, at: endpoint) { [self] result in
+        services.open(
+            .rpcServer,
+            ballot: ballot,
+            of: worker,
+            at: endpoint,
+            offering: .tensorsByName
+        ) { [self] result in
             assumeIsolated { $0.opened(result, visit, ballot, worker) }
         }
         return { [self] event in assumeIsolated { _ in visit.handle(event) } }
@@ -138,10 +145,42 @@ actor WorkerDoors: WorkerTunnels {
                 opened.stream,
                 options: RelayOptions(
                     secondRecords: opened.records,
-                    tag: RelayTag(ballot: ballot, node: worker)
+                    tag: RelayTag(ballot: ballot, node: worker),
+                    makeFilter: filter(opened.features, worker)
                 )
             )
         }
+    }
+
+    /// What sees the bytes to a worker; nil where they pass as they are.
+    private func filter(
+        _ features: ServiceFeatures,
+        _ worker: NodeID
+    ) -> (@Sendable () -> any RelayFilter)? {
+        guard features.contains(.tensorsByName) else { return nil }
+        return { [log] in
+            NamedTensorsSender { totals in log(LogRecord(totals, worker)) }
+        }
+    }
+}
+
+extension LogRecord {
+    fileprivate init(_ totals: TensorTotals, _ worker: NodeID) {
+        let found = ByteCount(totals.foundByteCount)
+        let all = ByteCount(totals.byteCount)
+        self.init(
+            "tensors.loaded",
+            .info,
+            "\(found) of \(all) of the weights of worker \(worker.short) did not have to travel: it "
+                + "had them",
+            [
+                "node": .text("\(worker)"),
+                "foundBytes": .integer(Int64(clamping: totals.foundByteCount)),
+                "sentBytes": .integer(Int64(clamping: totals.sentByteCount)),
+                "foundPieces": .integer(Int64(totals.foundPieces)),
+                "sentPieces": .integer(Int64(totals.sentPieces)),
+            ]
+        )
     }
 }
 

@@ -85,16 +85,26 @@ package protocol StreamTransport: AnyObject, Sendable {
     /// until either side ends. `first` are bytes of the stream that were read already.
     /// `.closed(.closedHere)` follows for the connection at once.
     ///
-    /// - Parameter ballot: in whose name; nil for what is not fenced.
+    /// - Parameters:
+    ///   - ballot: in whose name; nil for what is not fenced.
+    ///   - features: what the other side was told that the stream does; of `spliceFeatures`.
     func splice(
         _ connection: any StreamConnection,
         first: [UInt8],
         to local: Endpoint,
-        under ballot: Ballot?
+        under ballot: Ballot?,
+        with features: ServiceFeatures
     )
+
+    /// What a stream to the RPC server can do beyond passing bytes.
+    var spliceFeatures: ServiceFeatures { get }
 
     /// Ends at once what was spliced in the name of a lower ballot of another master.
     func endSplices(before ballot: Ballot)
+}
+
+extension StreamTransport {
+    package var spliceFeatures: ServiceFeatures { [] }
 }
 
 package enum StreamLimits {

@@ -38,6 +38,8 @@ struct OpenStream {
     let openedAt: Instant
     /// The other side keeps it, too.
     var isStanding = false
+    /// What the other side offers for the service that it is about to ask for.
+    var features: ServiceFeatures = []
 }
 
 // Streams: comparing notes, probing where datagrams get lost, and doors to local servers.
@@ -184,6 +186,8 @@ extension Membership {
                 connection.send(header + Frame.ack(number: number).encoded)
             }
             end(stream)
+        case (.inbound, .serviceFeatures(let features)):
+            streams[stream]?.features = features
         case (.inbound, .openService(let service, let ballot)):
             openService(service, ballot, on: stream, connection)
         case (.sync, .syncReply(let updates)):
@@ -247,9 +251,18 @@ extension Membership {
         switch answer {
         case .success(let endpoint):
             let rest = streams[stream]?.reader.takeRest() ?? []
-            streams.removeValue(forKey: stream)
-            connection.send(header + Frame.serviceOpened.encoded)
-            world.streams.splice(connection, first: rest, to: endpoint, under: ballot)
+            let offered = streams.removeValue(forKey: stream)?.features ?? []
+            let features =
+                service == .rpcServer ? offered.intersection(world.streams.spliceFeatures) : []
+            let agreement = features.isEmpty ? [] : Frame.serviceFeatures(features).encoded
+            connection.send(header + agreement + Frame.serviceOpened.encoded)
+            world.streams.splice(
+                connection,
+                first: rest,
+                to: endpoint,
+                under: ballot,
+                with: features
+            )
         case .failure(let refusal):
             connection.send(header + Frame.serviceRefused(reason: refusal.reason).encoded)
             end(stream)

@@ -97,7 +97,8 @@ extension SimulatedWorld: StreamTransport {
         _ connection: any StreamConnection,
         first: [UInt8],
         to local: Endpoint,
-        under ballot: Ballot?
+        under ballot: Ballot?,
+        with features: ServiceFeatures
     ) {
         connection.close()
     }

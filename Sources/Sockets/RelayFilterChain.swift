@@ -31,6 +31,29 @@ package final class RelayFilterChain: RelayFilter {
         }
     }
 
+    package func begin(wake: @escaping @Sendable () -> Void) {
+        for filter in filters { filter.begin(wake: wake) }
+    }
+
+    package func takesMore(from side: RelaySide) -> Bool {
+        filters.allSatisfy { $0.takesMore(from: side) }
+    }
+
+    package func hasMore(for side: RelaySide) -> Bool {
+        filters.contains { $0.hasMore(for: side) }
+    }
+
+    package func goOn(
+        for side: RelaySide,
+        toFirst: inout [UInt8],
+        toSecond: inout [UInt8]
+    ) throws(RelayFilterError) {
+        guard let index = filters.firstIndex(where: { $0.hasMore(for: side) }) else { return }
+        var (back, forth): ([UInt8], [UInt8]) = ([], [])
+        try filters[index].goOn(for: side, toFirst: &back, toSecond: &forth)
+        try spread(back, forth, from: index, &toFirst, &toSecond)
+    }
+
     private func run(
         _ bytes: ArraySlice<UInt8>,
         from side: RelaySide,

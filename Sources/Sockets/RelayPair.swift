@@ -34,6 +34,34 @@ package protocol RelayFilter: AnyObject {
         toFirst: inout [UInt8],
         toSecond: inout [UInt8]
     ) throws(RelayFilterError)
+
+    /// The pair stands. What is called with `wake`, on any thread, makes the relay ask again what
+    /// the filter takes and has.
+    func begin(wake: @escaping @Sendable () -> Void)
+
+    /// Whether more is read from a side now.
+    func takesMore(from side: RelaySide) -> Bool
+
+    /// Whether the filter has something for a side that it did not say in `pass`.
+    func hasMore(for side: RelaySide) -> Bool
+
+    /// Everything that was said to a side is written: appends the next of what is for it.
+    func goOn(
+        for side: RelaySide,
+        toFirst: inout [UInt8],
+        toSecond: inout [UInt8]
+    ) throws(RelayFilterError)
+}
+
+extension RelayFilter {
+    package func begin(wake: @escaping @Sendable () -> Void) {}
+    package func takesMore(from side: RelaySide) -> Bool { true }
+    package func hasMore(for side: RelaySide) -> Bool { false }
+    package func goOn(
+        for side: RelaySide,
+        toFirst: inout [UInt8],
+        toSecond: inout [UInt8]
+    ) throws(RelayFilterError) {}
 }
 
 /// Why a filter ended its pair.
@@ -129,8 +157,12 @@ final class RelayPair {
     /// What would let the pair go on at this side.
     func interest(of side: RelaySide) -> PollInterest {
         var interest: PollInterest = []
-        if self[from: side].wantsRead { interest.insert(.readable) }
-        if self[from: side.other].wantsWrite { interest.insert(.writable) }
+        if self[from: side].wantsRead, filter?.takesMore(from: side) != false {
+            interest.insert(.readable)
+        }
+        if self[from: side.other].wantsWrite || filter?.hasMore(for: side) == true {
+            interest.insert(.writable)
+        }
         return interest
     }
 }

@@ -117,7 +117,12 @@ actor RelayWorker {
         }
         lastPair += 1
         pairs[lastPair] = pair
-        return lastPair
+        let id = lastPair
+        pair.filter?.begin { [weak self] in
+            guard let self else { return }
+            loop.execute { self.assumeIsolated { $0.goOn(id) } }
+        }
+        return id
     }
 
     private func finish(_ id: UInt64, _ ending: StreamClosure) {
@@ -186,6 +191,19 @@ extension RelayWorker {
         }
     }
 
+    /// A filter has something to say, or takes more than before.
+    fileprivate func goOn(_ id: UInt64) {
+        guard let pair = pairs[id], pair.connectTimer == nil else { return }
+        do throws(StreamClosure) {
+            try pass(from: .first, of: pair)
+            try pass(from: .second, of: pair)
+            if pair.fromFirst.isShut, pair.toFirst.isShut { throw .ended }
+            try updateInterests(id, pair)
+        } catch {
+            finish(id, error)
+        }
+    }
+
     private func finishConnecting(_ id: UInt64, _ pair: RelayPair) throws(StreamClosure) {
         let status = cposix_connect_result(pair.second.number)
         if status < 0 { throw StreamClosure(connecting: -status) }
@@ -241,9 +259,11 @@ extension RelayWorker {
         let source = pair[side].socket
         for _ in 0..<RelayLimits.readBatchLimit {
             guard try writePending(side, pair) else { return }
+            if try goOn(side, pair) { continue }
             if pair[from: side].sourceEnded {
                 return try shut(side, pair)
             }
+            guard pair.filter?.takesMore(from: side) != false else { return }
             switch source.receive(into: &buffer) {
             case .wouldBlock: return
             case .failed(let errno): throw StreamClosure(connected: errno)
@@ -261,6 +281,20 @@ extension RelayWorker {
                 }
             }
         }
+    }
+
+    /// Says what the filter has for the other side, if anything.
+    private func goOn(_ side: RelaySide, _ pair: RelayPair) throws(StreamClosure) -> Bool {
+        guard let filter = pair.filter, filter.hasMore(for: side.other) else { return false }
+        do throws(RelayFilterError) {
+            try filter.goOn(for: side.other, toFirst: &toFirst, toSecond: &toSecond)
+        } catch {
+            toFirst.removeAll()
+            toSecond.removeAll()
+            throw .reset
+        }
+        try writeFiltered(pair)
+        return true
     }
 
     private func open(

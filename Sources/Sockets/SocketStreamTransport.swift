@@ -6,16 +6,25 @@ package final class SocketStreamTransport: StreamTransport {
     private let loop: PollLoop
     private let source: IPAddress?
     private let relay: Relay
+    private let filters: SpliceFilters
 
     /// Makes a transport.
     ///
     /// `source` is the address from which streams to the same family come; nil lets the system
     /// choose. The relay belongs to whoever made it.
-    package init(on loop: PollLoop, source: IPAddress? = nil, relay: Relay) {
+    package init(
+        on loop: PollLoop,
+        source: IPAddress? = nil,
+        relay: Relay,
+        filters: SpliceFilters = SpliceFilters()
+    ) {
         self.loop = loop
         self.source = source
         self.relay = relay
+        self.filters = filters
     }
+
+    package var spliceFeatures: ServiceFeatures { filters.features }
 
     package func connect(
         to destination: Endpoint,
@@ -42,14 +51,18 @@ package final class SocketStreamTransport: StreamTransport {
         _ connection: any StreamConnection,
         first: [UInt8],
         to local: Endpoint,
-        under ballot: Ballot?
+        under ballot: Ballot?,
+        with features: ServiceFeatures
     ) {
         guard let stream = connection as? SocketStream else {
             preconditionFailure("only streams of this transport can be spliced")
         }
         // A stream that has ended meanwhile says so itself.
         guard let detached = stream.detach() else { return }
-        let options = RelayOptions(tag: RelayTag(ballot: ballot))
+        let options = RelayOptions(
+            tag: RelayTag(ballot: ballot),
+            makeFilter: filters.maker(features)
+        )
         relay.splice(detached, first: first, to: local, options: options)
     }
 
@@ -57,5 +70,28 @@ package final class SocketStreamTransport: StreamTransport {
         relay.end { tag in
             tag.ballot.map { $0 < ballot && $0.node != ballot.node } ?? false
         }
+    }
+}
+
+/// What sees the bytes of a stream that is spliced, by what was agreed for it.
+package struct SpliceFilters: Sendable {
+    package let features: ServiceFeatures
+    private let make: @Sendable (ServiceFeatures) -> (any RelayFilter)?
+
+    /// - Parameters:
+    ///   - features: what the filters can do.
+    ///   - make: makes the filter of a stream; called on the relay's thread.
+    package init(
+        _ features: ServiceFeatures = [],
+        make: @escaping @Sendable (ServiceFeatures) -> (any RelayFilter)? = { _ in nil }
+    ) {
+        self.features = features
+        self.make = make
+    }
+
+    /// Nil where bytes pass as they are.
+    package func maker(_ features: ServiceFeatures) -> (@Sendable () -> any RelayFilter)? {
+        guard !features.isEmpty else { return nil }
+        return { [make] in make(features) ?? RelayFilterChain([]) }
     }
 }

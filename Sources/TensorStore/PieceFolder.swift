@@ -1,7 +1,7 @@
 import CPosix
 import FoundationEssentials
-package import Primitives
-package import SystemPackage
+import Primitives
+import SystemPackage
 package import TensorPieces
 
 /// The pieces on the disk: a file each, called by its name, in 256 folders.

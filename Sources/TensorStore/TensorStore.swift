@@ -18,6 +18,8 @@ package final class TensorStore: Sendable {
     /// Reads and writes have a queue each: a launch waits for the former only.
     private let reader = DispatchQueue(label: "caravan.tensors.read")
     private let writer = DispatchQueue(label: "caravan.tensors.write")
+    /// Never waits for the disk.
+    private let timers = DispatchQueue(label: "caravan.tensors.timers")
 
     /// How much waits to be written at most; what comes beyond it is not kept.
     package static let backlogByteLimit = 8 << 20
@@ -188,12 +190,29 @@ package final class TensorStore: Sendable {
         }
     }
 
-    /// Whether `keep` takes more now. If not, `wake` is called when it does.
-    package func hasRoom(wake: @escaping @Sendable () -> Void) -> Bool {
+    /// Whether so much waits to be written that `keep` takes no more now.
+    package var isFull: Bool {
         state.withLock { state in
-            if state.backlogByteCount < Self.backlogByteLimit || Self.rests(&state) { return true }
-            state.waiting.append(wake)
-            return false
+            state.backlogByteCount >= Self.backlogByteLimit && !Self.rests(&state)
+        }
+    }
+
+    /// Calls once, on another thread, when `keep` takes more, and after the time given at the
+    /// latest.
+    package func whenRoom(within time: Duration, _ call: @escaping @Sendable () -> Void) {
+        let once = Once(call)
+        let isFull = state.withLock { state in
+            guard state.backlogByteCount >= Self.backlogByteLimit else { return false }
+            state.waiting.append { once.run() }
+            return true
+        }
+        guard isFull else {
+            timers.async { once.run() }
+            return
+        }
+        let milliseconds = time.components.seconds * 1000 + 1
+        timers.asyncAfter(deadline: .now() + .milliseconds(Int(clamping: milliseconds))) {
+            once.run()
         }
     }
 
@@ -288,6 +307,22 @@ package final class TensorStore: Sendable {
             state.incarnation = folder.incarnation
             state.index.removeAll()
             _ = state.index.load(entries.map { ($0.name, $0.byteCount) })
+        }
+    }
+
+    /// Runs something at most once.
+    private final class Once: Sendable {
+        private let action: Mutex<(@Sendable () -> Void)?>
+
+        init(_ action: @escaping @Sendable () -> Void) {
+            self.action = Mutex(action)
+        }
+
+        func run() {
+            action.withLock { action in
+                defer { action = nil }
+                return action
+            }?()
         }
     }
 

@@ -23,6 +23,9 @@ package enum Frame: Equatable, Sendable {
     /// other when its process dies; answered by `watching` if `target` is met.
     case watch(target: NodeID)
     case watching
+    /// What the sender can do on the stream to a service: before `openService` what the client
+    /// offers, before `serviceOpened` what the member takes of it.
+    case serviceFeatures(ServiceFeatures)
 }
 
 /// A local server of a member that other members may reach through its agent.
@@ -45,6 +48,7 @@ private enum FrameKind: UInt8 {
     case serviceRefused = 7
     case watch = 8
     case watching = 9
+    case serviceFeatures = 10
 }
 
 extension Frame {
@@ -74,6 +78,9 @@ extension Frame {
             body.append(FrameKind.watch.rawValue)
             body.append(target)
         case .watching: body.append(FrameKind.watching.rawValue)
+        case .serviceFeatures(let features):
+            body.append(FrameKind.serviceFeatures.rawValue)
+            body.append(bigEndian: features.rawValue)
         }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(4 + body.count)
@@ -114,6 +121,8 @@ extension Frame {
         case .serviceRefused: self = .serviceRefused(reason: try reader.text(bytes, "reason"))
         case .watch: self = .watch(target: try reader.node(bytes))
         case .watching: self = .watching
+        case .serviceFeatures:
+            self = .serviceFeatures(ServiceFeatures(rawValue: try reader.integer(bytes)))
         }
         try reader.finish(bytes)
     }

@@ -73,6 +73,17 @@ struct AgentCommand: AsyncParsableCommand {
     )
     var memory: String?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            How much disk may keep weights that came over the network, so that they travel once; \
+            as 10GiB, 0 for none. Default is a quarter of what is free, at most 20 GiB.
+            """,
+            valueName: "amount"
+        )
+    )
+    var cacheLimit: String?
+
     @Flag(
         inversion: .prefixedNo,
         help: "Look for other agents by multicast and broadcast."
@@ -174,6 +185,12 @@ struct AgentCommand: AsyncParsableCommand {
                 )
             }
             return endpoint
+        }
+        configuration.cacheLimit = try cacheLimit.map { text in
+            guard let amount = ByteCount(text) else {
+                throw ValidationError("--cache-limit takes an amount as 10GiB, not '\(text)'")
+            }
+            return amount
         }
         configuration.memory = try memory.map { text in
             guard let amount = ByteCount(text), amount > .zero else {

@@ -222,7 +222,8 @@ extension SocketsTests {
                             stream,
                             first: Array(bytes[1...]),
                             to: server.endpoint,
-                            under: nil
+                            under: nil,
+                            with: []
                         )
                     }
                 }

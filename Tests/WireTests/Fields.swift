@@ -463,6 +463,8 @@ extension Frame {
                 ballot: try fields.optionalObject("ballot").map(Ballot.init)
             )
         case "serviceOpened": self = .serviceOpened
+        case "serviceFeatures":
+            self = .serviceFeatures(ServiceFeatures(rawValue: try fields.integer("features")))
         case "serviceRefused": self = .serviceRefused(reason: try fields.text("reason"))
         case let kind: throw BadVector(reason: "no such kind: \(kind)")
         }

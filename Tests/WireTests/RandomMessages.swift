@@ -13,7 +13,7 @@ struct RandomMessages {
     }
 
     mutating func frame() -> Frame {
-        switch generator.below(9) {
+        switch generator.below(10) {
         case 0: .syncRequest(updates())
         case 1: .syncReply(updates())
         case 2: .ping(number: integer(), target: node())
@@ -26,6 +26,7 @@ struct RandomMessages {
         case 5: .serviceOpened
         case 6: .watch(target: node())
         case 7: .watching
+        case 8: .serviceFeatures(ServiceFeatures(rawValue: integer()))
         default: .serviceRefused(reason: text(byteLimit: 255))
         }
     }
