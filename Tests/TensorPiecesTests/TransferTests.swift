@@ -1,0 +1,129 @@
+import Primitives
+import Testing
+@testable import TensorPieces
+
+/// The master's and the worker's side, joined, with a store in between.
+@Suite struct TransferTests {
+    /// A connection of llama-server: weights of many sizes, then computations with inputs.
+    static func conversation(_ generator: inout SeededGenerator) -> [UInt8] {
+        var stream: [UInt8] = []
+        for number in 0..<(1 + generator.below(6)) {
+            stream += Message.request(15, [])
+            let byteCount =
+                switch generator.below(4) {
+                case 0: generator.below(40_000)
+                case 1: 16_384 + generator.below(3)
+                case 2: (1 << 20) * (1 + generator.below(3)) + generator.below(5000)
+                default: generator.below(3 << 20)
+                }
+            let data = Message.data(byteCount, &generator)
+            stream += Message.setTensor("blk.\(number).ffn_up.weight", data)
+        }
+        stream += Message.request(10, [1, 2, 3, 4])
+        for _ in 0..<3 {
+            let data = Message.data(20_000, &generator)
+            stream += Message.setTensor("RPC0#inp_embd#0", data)
+            stream += Message.request(16, [0, 0, 0, 0])
+        }
+        return stream
+    }
+
+    @Test(arguments: 0..<20 as Range<UInt64>)
+    func `the RPC server gets what llama-server said, whatever is in the store`(
+        seed: UInt64
+    ) throws {
+        var generator = SeededGenerator(seed: seed)
+        let stream = Self.conversation(&generator)
+        var link = Link(seed: seed)
+        for round in 0..<3 {
+            // Some of the store is lost between the rounds.
+            if round == 2 { link.store = link.store.filter { _, bytes in bytes[0] % 2 == 0 } }
+            link.reset()
+            try link.carry(stream)
+            #expect(link.written == stream)
+            #expect(link.sender.unresolvedByteCount == 0)
+            let totals = try #require(link.report ?? TensorTotals())
+            #expect(totals == link.receiver.totals)
+            if round == 0 { #expect(totals.foundByteCount <= totals.sentByteCount) }
+            if round == 1 { #expect(totals.sentByteCount == 0) }
+        }
+    }
+
+    @Test func `what comes back is carried as it is`() throws {
+        var link = Link(seed: 1)
+        var generator = SeededGenerator(seed: 1)
+        let replies = Message.data(3 << 20, &generator)
+        try link.carry(back: replies)
+        #expect(link.heard == replies)
+    }
+
+    @Test func `the master keeps no more than its window, and the worker than its limits`() throws {
+        var generator = SeededGenerator(seed: 7)
+        let data = Message.data(40 << 20, &generator)
+        let stream = Message.setTensor("output.weight", data)
+        var sender = TensorSender()
+        var receiver = TensorReceiver()
+        var fed = 0
+        var wire: [UInt8] = []
+        while fed < stream.count, sender.takesMore {
+            try sender.send(stream[fed..<min(fed + 65_519, stream.count)], into: &wire)
+            fed += 65_519
+        }
+        #expect(sender.unresolvedByteCount <= 9 << 20)
+        var requests: [UInt8] = []
+        var effects: [TensorReceiver.Effect] = []
+        try receiver.receive(wire[...], requests: &requests, effects: &effects)
+        // Nothing was found yet: the worker does not ask for more.
+        #expect(!receiver.takesMore)
+        #expect(!receiver.hasMore)
+        #expect(effects.count == 8)
+        // A master that goes on regardless is refused.
+        var more: [UInt8] = []
+        #expect(throws: TensorStreamError.self) {
+            for _ in 0..<20 {
+                more.removeAll()
+                more.append(announcing: PieceName(of: [1]), byteCount: 1 << 20)
+                try receiver.receive(more[...], requests: &requests, effects: &effects)
+            }
+        }
+    }
+
+    @Test func `a piece of another length than announced is refused`() throws {
+        var receiver = TensorReceiver()
+        var (requests, answers): ([UInt8], [UInt8]) = ([], [])
+        var effects: [TensorReceiver.Effect] = []
+        var wire: [UInt8] = []
+        wire.append(announcing: PieceName(of: [1, 2]), byteCount: 2)
+        try receiver.receive(wire[...], requests: &requests, effects: &effects)
+        #expect(throws: TensorStreamError.unasked(part: 3)) {
+            var early = receiver
+            try early.receive([3, 0, 0, 0, 2], requests: &requests, effects: &effects)
+        }
+        receiver.found(0, nil, answers: &answers)
+        #expect(answers == [5])
+        #expect(throws: TensorStreamError.otherByteCount(announced: 2, sent: 3)) {
+            try receiver.receive([3, 0, 0, 0, 3], requests: &requests, effects: &effects)
+        }
+    }
+
+    @Test func `something of another length that is found counts as not found`() throws {
+        var receiver = TensorReceiver()
+        var (requests, answers): ([UInt8], [UInt8]) = ([], [])
+        var effects: [TensorReceiver.Effect] = []
+        var wire: [UInt8] = []
+        wire.append(announcing: PieceName(of: [1, 2]), byteCount: 2)
+        try receiver.receive(wire[...], requests: &requests, effects: &effects)
+        receiver.found(0, [1], answers: &answers)
+        #expect(answers == [5])
+    }
+
+    @Test func `tensors are cut at the same places in a file and in a request`() {
+        #expect(PieceCut.pieces(ofTensor: 16_383).isEmpty)
+        #expect(PieceCut.pieces(ofTensor: 16_384) == [0..<16_384])
+        #expect(PieceCut.pieces(ofTensor: (1 << 20) + 4095) == [0..<(1 << 20)])
+        #expect(
+            PieceCut.pieces(ofTensor: (1 << 20) + 4096)
+                == [0..<(1 << 20), (1 << 20)..<(1 << 20) + 4096]
+        )
+    }
+}
