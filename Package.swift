@@ -160,7 +160,7 @@ let package = Package(
             [
                 "Diagnosis", "EngineStore", "EventLoop", "GGUF", "Gateway", "LayerPlacement",
                 "LeaderElection",
-                "LlamaEngine", "Primitives", "Processes", "Runtime", "SWIM", "SecureChannel",
+                "LlamaEngine", "LlamaRPC", "Primitives", "Processes", "Runtime", "SWIM", "SecureChannel",
                 "Sockets", "Supervision", "Telemetry", "Wire", "CPosix",
                 product("Logging", "swift-log"),
                 product("Crypto", "swift-crypto"), product("SystemPackage", "swift-system"),
@@ -236,7 +236,13 @@ let package = Package(
             "EngineStoreTests",
             ["EngineStore", "LlamaEngine", "LlamaRPC", "Processes", "Primitives"]
         ),
-        tests("AgentTests", ["Agent", "Diagnosis", "Gateway", "Primitives", "Sockets"]),
+        tests(
+            "AgentTests",
+            [
+                "Agent", "Diagnosis", "EventLoop", "Gateway", "LlamaRPC", "Primitives",
+                "Processes", "Sockets",
+            ]
+        ),
         tests("DiagnosisTests", ["Diagnosis"]),
         tests("TelemetryTests", ["Telemetry", "Primitives", product("Logging", "swift-log")]),
         tests(

@@ -92,6 +92,10 @@ final class AgentParts: Sendable {
             loop: loop,
             warnings: Self.warnings(ring, exposure)
         )
+        let models = ModelsFolder(configuration.modelsFolder, loop: loop)
+        let children = EngineChildren(engine: engine, models: models, loop: loop)
+        let servers = Self.servers(configuration, exposure, address)
+        let makeFilter = Self.rpcServerFilter(children, engine?.facts, observer)
         security = Self.security(
             configuration,
             ring,
@@ -100,11 +104,10 @@ final class AgentParts: Sendable {
             datagrams,
             plainStreams,
             relay,
-            observer
+            observer,
+            SpliceFilters(rpcServer: (servers.rpcInternal, makeFilter))
         )
         let streams: any StreamTransport = security?.streams ?? plainStreams
-        let models = ModelsFolder(configuration.modelsFolder, loop: loop)
-        let children = EngineChildren(engine: engine, models: models, loop: loop)
         facts = FactsKeeper(configuration, engine: engine?.facts, models: models, loop: loop)
         var coreConfiguration = CoreConfiguration(
             node: node,
@@ -114,7 +117,7 @@ final class AgentParts: Sendable {
                 address: configuration.bind.isUnspecified ? .loopback : configuration.bind,
                 port: configuration.httpPort
             ),
-            servers: Self.servers(configuration, exposure, address),
+            servers: servers,
             facts: facts.begin()
         )
         coreConfiguration.election.policy = configuration.policy

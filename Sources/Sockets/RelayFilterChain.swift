@@ -31,6 +31,12 @@ package final class RelayFilterChain: RelayFilter {
         }
     }
 
+    package var checkInterval: Duration? { filters.compactMap(\.checkInterval).min() }
+
+    package func check(_ glance: RelayGlance) throws(RelayFilterError) {
+        for filter in filters { try filter.check(glance) }
+    }
+
     private func run(
         _ bytes: ArraySlice<UInt8>,
         from side: RelaySide,
