@@ -160,7 +160,8 @@ let package = Package(
             [
                 "Diagnosis", "EngineStore", "EventLoop", "GGUF", "Gateway", "LayerPlacement",
                 "LeaderElection",
-                "LlamaEngine", "LlamaRPC", "Primitives", "Processes", "Runtime", "SWIM", "SecureChannel",
+                "LlamaEngine", "LlamaRPC", "Primitives", "Processes", "Runtime", "SWIM",
+                "SecureChannel",
                 "Sockets", "Supervision", "Telemetry", "Wire", "CPosix",
                 product("Logging", "swift-log"),
                 product("Crypto", "swift-crypto"), product("SystemPackage", "swift-system"),
