@@ -168,7 +168,8 @@ let package = Package(
             [
                 "Diagnosis", "EngineStore", "EventLoop", "GGUF", "Gateway", "LayerPlacement",
                 "LeaderElection",
-                "LlamaEngine", "Primitives", "Processes", "Runtime", "SWIM", "SecureChannel",
+                "LlamaEngine", "LlamaRPC", "Primitives", "Processes", "Runtime", "SWIM",
+                "SecureChannel",
                 "Sockets", "Supervision", "Telemetry", "TensorPieces", "TensorStore", "Wire",
                 "CPosix",
                 product("Logging", "swift-log"),
@@ -184,7 +185,7 @@ let package = Package(
             name: "caravan",
             dependencies: [
                 "Agent", "Diagnosis", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "Primitives",
-                "Processes", "SWIM", "SecureChannel", "Simulator", "Telemetry",
+                "Processes", "SWIM", "SecureChannel", "Simulator", "Telemetry", "TensorStore",
                 product("SystemPackage", "swift-system"),
                 product("ArgumentParser", "swift-argument-parser"),
                 "Namespaces", "Replay",
@@ -197,7 +198,7 @@ let package = Package(
             name: "FuzzTargets",
             dependencies: [
                 "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "LlamaRPC", "Primitives",
-                "Processes", "Simulator", "Telemetry", "Wire", nio,
+                "Processes", "Simulator", "Telemetry", "TensorPieces", "Wire", nio,
             ],
             path: "Tests/Fuzz/Targets",
             swiftSettings: settings
@@ -229,7 +230,7 @@ let package = Package(
         ),
         tests("SupervisionTests", ["Supervision", "Primitives"]),
         tests("LlamaRPCTests", ["LlamaRPC", "Primitives"]),
-        tests("TensorPiecesTests", ["LlamaRPC", "TensorPieces"]),
+        tests("TensorPiecesTests", ["Primitives", "TensorPieces"]),
         tests("TensorStoreTests", ["GGUF", "Primitives", "TensorPieces", "TensorStore"]),
         tests("LlamaEngineTests", ["LlamaEngine", "LlamaRPC", "Primitives"]),
         tests(
@@ -247,7 +248,13 @@ let package = Package(
             "EngineStoreTests",
             ["EngineStore", "LlamaEngine", "LlamaRPC", "Processes", "Primitives"]
         ),
-        tests("AgentTests", ["Agent", "Diagnosis", "Gateway", "Primitives", "Sockets"]),
+        tests(
+            "AgentTests",
+            [
+                "Agent", "Diagnosis", "EventLoop", "Gateway", "LlamaRPC", "Primitives",
+                "Processes", "Sockets",
+            ]
+        ),
         tests("DiagnosisTests", ["Diagnosis"]),
         tests("TelemetryTests", ["Telemetry", "Primitives", product("Logging", "swift-log")]),
         tests(

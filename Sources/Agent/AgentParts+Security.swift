@@ -1,4 +1,6 @@
 import EventLoop
+import LlamaEngine
+import LlamaRPC
 import Primitives
 import Runtime
 import SecureChannel
@@ -25,8 +27,8 @@ extension AgentParts {
         _ datagrams: UDPSocket,
         _ streams: SocketStreamTransport,
         _ relay: Relay,
-        _ filters: SpliceFilters,
-        _ observer: AgentObserver
+        _ observer: AgentObserver,
+        _ filters: SpliceFilters
     ) -> Security? {
         guard let ring, let device else { return nil }
         let cluster = WireHeader.tag(ofCluster: configuration.cluster)
@@ -55,27 +57,62 @@ extension AgentParts {
                 on: loop,
                 identity: device,
                 keys: keys,
-                filters: filters,
-                refused: refused
+                refused: refused,
+                filters: filters
             ),
             beacons: SealedBeacons(on: loop, cluster: cluster, own: device.node, keys: keys)
         )
     }
 
-    /// The weights that this device keeps, and what brings them to its RPC server.
-    static func tensors(
+    /// The weights that this device keeps for its RPC server.
+    static func tensorStore(
         _ configuration: AgentConfiguration,
         _ observer: AgentObserver
-    ) -> (store: TensorStore, filters: SpliceFilters) {
-        let store = TensorStore(
+    ) -> TensorStore {
+        TensorStore(
             PieceFolder(configuration.tensorFolder),
             limit: configuration.cacheLimit,
             models: configuration.modelsFolder
         ) { observer.log($0) }
-        let filters = SpliceFilters(.tensorsByName) { features in
-            features.contains(.tensorsByName) ? NamedTensorsReceiver(store) : nil
+    }
+
+    /// What a master's stream passes on its way to the RPC server of this device.
+    static func spliceFilters(
+        to rpcServer: Endpoint,
+        _ tensors: TensorStore,
+        _ watch: @escaping @Sendable () -> any RelayFilter
+    ) -> SpliceFilters {
+        SpliceFilters(rpcServer: rpcServer, features: .tensorsByName) { features in
+            features.contains(.tensorsByName)
+                ? [NamedTensorsReceiver(tensors), watch()] : [watch()]
         }
-        return (store, filters)
+    }
+
+    /// What watches over each connection to the RPC server of this device.
+    static func rpcServerFilter(
+        _ children: EngineChildren,
+        _ engine: EngineFacts?,
+        _ observer: AgentObserver
+    ) -> @Sendable () -> any RelayFilter {
+        let hasAccelerators = engine?.accelerators.isEmpty == false
+        let watch = RPCStallWatch(
+            idleLimit: hasAccelerators
+                ? RPCStallWatch.acceleratedIdleLimit : RPCStallWatch.idleLimit
+        )
+        return {
+            RPCServerFilter(watch, process: { children.rpcServerProcess }) { command in
+                let asked = command.map { "\($0)" } ?? "what was sent"
+                observer.log(
+                    LogRecord(
+                        "worker.rpc.stalled",
+                        .error,
+                        "The rpc-server hangs: it does not go on with \(asked), and its process "
+                            + "does not compute. Its connection is closed.",
+                        ["command": .text(asked)]
+                    )
+                )
+            }
+        }
     }
 
     static func warnings(_ ring: KeyRing?, _ exposure: Exposure) -> [String] {

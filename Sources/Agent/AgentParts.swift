@@ -92,8 +92,15 @@ final class AgentParts: Sendable {
             loop: loop,
             warnings: Self.warnings(ring, exposure)
         )
-        let (tensors, filters) = Self.tensors(configuration, observer)
-        self.tensors = tensors
+        let models = ModelsFolder(configuration.modelsFolder, loop: loop)
+        let children = EngineChildren(engine: engine, models: models, loop: loop)
+        let servers = Self.servers(configuration, exposure, address)
+        tensors = Self.tensorStore(configuration, observer)
+        let filters = Self.spliceFilters(
+            to: servers.rpcInternal,
+            tensors,
+            Self.rpcServerFilter(children, engine?.facts, observer)
+        )
         let plainStreams = SocketStreamTransport(
             on: loop,
             source: source,
@@ -108,12 +115,10 @@ final class AgentParts: Sendable {
             datagrams,
             plainStreams,
             relay,
-            filters,
-            observer
+            observer,
+            filters
         )
         let streams: any StreamTransport = security?.streams ?? plainStreams
-        let models = ModelsFolder(configuration.modelsFolder, loop: loop)
-        let children = EngineChildren(engine: engine, models: models, loop: loop)
         facts = FactsKeeper(configuration, engine: engine?.facts, models: models, loop: loop)
         var coreConfiguration = CoreConfiguration(
             node: node,
@@ -123,7 +128,7 @@ final class AgentParts: Sendable {
                 address: configuration.bind.isUnspecified ? .loopback : configuration.bind,
                 port: configuration.httpPort
             ),
-            servers: Self.servers(configuration, exposure, address),
+            servers: servers,
             facts: facts.begin()
         )
         coreConfiguration.election.policy = configuration.policy

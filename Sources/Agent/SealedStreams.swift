@@ -35,8 +35,8 @@ actor SealedStreams: StreamTransport {
         on loop: PollLoop,
         identity: DeviceIdentity,
         keys: CurrentKeys,
-        filters: SpliceFilters,
-        refused: @escaping @Sendable (String, String) -> Void
+        refused: @escaping @Sendable (String, String) -> Void,
+        filters: SpliceFilters = SpliceFilters()
     ) {
         self.base = base
         self.relay = relay
@@ -192,12 +192,16 @@ actor SealedStreams: StreamTransport {
             options: RelayOptions(
                 firstRecords: detached.records,
                 tag: RelayTag(ballot: ballot, node: node),
-                makeFilter: filters.maker(features)
+                makeFilter: filters.maker(for: local, with: features)
             )
         )
     }
 
     nonisolated func endSplices(before ballot: Ballot) {
         base.endSplices(before: ballot)
+    }
+
+    nonisolated func endSplices(with member: NodeID) {
+        base.endSplices(with: member)
     }
 }

@@ -85,6 +85,7 @@ package actor Placement {
     }
 
     func membersChanged(_ view: [Member]) {
+        endStreams(to: view)
         names = view
         let own = election.assumeIsolated { $0.machine.own }
         // Whom this device cannot dial now: its word on itself, as all others hear it.
@@ -102,6 +103,19 @@ package actor Placement {
             )
         }
         handle(.candidates(candidates))
+    }
+
+    /// Who is gone answers nothing any more, and a llama-server that waits for it would wait for
+    /// a quarter of an hour; both views are sorted by node.
+    private func endStreams(to view: [Member]) {
+        var next = view.startIndex
+        for member in names where member.state.isPresent {
+            while next < view.endIndex, view[next].id < member.id { next += 1 }
+            if next < view.endIndex, view[next].id == member.id, view[next].state.isPresent {
+                continue
+            }
+            world.streams.endSplices(with: member.id)
+        }
     }
 
     func election(_ event: ElectionEvent) {

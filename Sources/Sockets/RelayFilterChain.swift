@@ -54,6 +54,12 @@ package final class RelayFilterChain: RelayFilter {
         try spread(back, forth, from: index, &toFirst, &toSecond)
     }
 
+    package var checkInterval: Duration? { filters.compactMap(\.checkInterval).min() }
+
+    package func check(_ glance: RelayGlance) throws(RelayFilterError) {
+        for filter in filters { try filter.check(glance) }
+    }
+
     private func run(
         _ bytes: ArraySlice<UInt8>,
         from side: RelaySide,

@@ -14,65 +14,6 @@ package enum RelaySide: CaseIterable, Sendable {
     }
 }
 
-/// Sees the bytes that pass through a pair, opened, and says what goes on.
-///
-/// Used on the relay's thread only, one call at a time. What it holds back it must bound itself:
-/// the relay reads no more from a side while what came from it waits to be written.
-package protocol RelayFilter: AnyObject {
-    /// Takes bytes read from one side, and appends what each side gets; by rights, to the other
-    /// side what came from this one. An error ends the pair.
-    func pass(
-        _ bytes: ArraySlice<UInt8>,
-        from side: RelaySide,
-        toFirst: inout [UInt8],
-        toSecond: inout [UInt8]
-    ) throws(RelayFilterError)
-
-    /// A side has sent all. Appends what is still to be said.
-    func ended(
-        _ side: RelaySide,
-        toFirst: inout [UInt8],
-        toSecond: inout [UInt8]
-    ) throws(RelayFilterError)
-
-    /// The pair stands. What is called with `wake`, on any thread, makes the relay ask again what
-    /// the filter takes and has.
-    func begin(wake: @escaping @Sendable () -> Void)
-
-    /// Whether more is read from a side now.
-    func takesMore(from side: RelaySide) -> Bool
-
-    /// Whether the filter has something for a side that it did not say in `pass`.
-    func hasMore(for side: RelaySide) -> Bool
-
-    /// Everything that was said to a side is written: appends the next of what is for it.
-    func goOn(
-        for side: RelaySide,
-        toFirst: inout [UInt8],
-        toSecond: inout [UInt8]
-    ) throws(RelayFilterError)
-}
-
-extension RelayFilter {
-    package func begin(wake: @escaping @Sendable () -> Void) {}
-    package func takesMore(from side: RelaySide) -> Bool { true }
-    package func hasMore(for side: RelaySide) -> Bool { false }
-    package func goOn(
-        for side: RelaySide,
-        toFirst: inout [UInt8],
-        toSecond: inout [UInt8]
-    ) throws(RelayFilterError) {}
-}
-
-/// Why a filter ended its pair.
-package struct RelayFilterError: Error {
-    package let reason: String
-
-    package init(_ reason: String) {
-        self.reason = reason
-    }
-}
-
 /// The keys of a sealed connection of a pair.
 ///
 /// A class, so that records that wait for their rest are not copied with the pair's ends.
@@ -102,6 +43,7 @@ final class RelayPair {
     var toFirst: RelayDirection
     /// Set while the second side connects.
     var connectTimer: LoopTimer?
+    var checkTimer: LoopTimer?
     let options: RelayOptions
     let filter: (any RelayFilter)?
     let onEnd: (@Sendable (RelayResult) -> Void)?

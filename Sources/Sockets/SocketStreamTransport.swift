@@ -61,7 +61,7 @@ package final class SocketStreamTransport: StreamTransport {
         guard let detached = stream.detach() else { return }
         let options = RelayOptions(
             tag: RelayTag(ballot: ballot),
-            makeFilter: filters.maker(features)
+            makeFilter: filters.maker(for: local, with: features)
         )
         relay.splice(detached, first: first, to: local, options: options)
     }
@@ -71,27 +71,8 @@ package final class SocketStreamTransport: StreamTransport {
             tag.ballot.map { $0 < ballot && $0.node != ballot.node } ?? false
         }
     }
-}
 
-/// What sees the bytes of a stream that is spliced, by what was agreed for it.
-package struct SpliceFilters: Sendable {
-    package let features: ServiceFeatures
-    private let make: @Sendable (ServiceFeatures) -> (any RelayFilter)?
-
-    /// - Parameters:
-    ///   - features: what the filters can do.
-    ///   - make: makes the filter of a stream; called on the relay's thread.
-    package init(
-        _ features: ServiceFeatures = [],
-        make: @escaping @Sendable (ServiceFeatures) -> (any RelayFilter)? = { _ in nil }
-    ) {
-        self.features = features
-        self.make = make
-    }
-
-    /// Nil where bytes pass as they are.
-    package func maker(_ features: ServiceFeatures) -> (@Sendable () -> any RelayFilter)? {
-        guard !features.isEmpty else { return nil }
-        return { [make] in make(features) ?? RelayFilterChain([]) }
+    package func endSplices(with member: NodeID) {
+        relay.end { $0.node == member }
     }
 }

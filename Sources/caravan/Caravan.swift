@@ -32,7 +32,7 @@ struct Caravan: AsyncParsableCommand {
             StatusCommand.self, LaunchCommand.self, StopCommand.self, TransferCommand.self,
             LeaveCommand.self, FoundCommand.self, LogsCommand.self, TokenCommand.self,
             KeyCommand.self, DevicesCommand.self, DoctorCommand.self, EngineCommand.self,
-            ModelCommand.self, SimulateCommand.self, BenchCommand.self,
+            ModelCommand.self, CacheCommand.self, SimulateCommand.self, BenchCommand.self,
         ]
     )
 }
