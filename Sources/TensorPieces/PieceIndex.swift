@@ -55,8 +55,9 @@ package struct PieceIndex: Sendable {
         link(place)
     }
 
-    /// Says which pieces must go so that this one can be kept; nil if it cannot, and then nothing
-    /// changes. Afterwards it is in the index, and they are not.
+    /// Takes a piece in, and says which ones must go for it; nil if there is no room.
+    ///
+    /// Those are out of the index then; without room nothing changes.
     ///
     /// - Parameter begin: when the launch began for which it came.
     package mutating func admit(
@@ -106,8 +107,13 @@ package struct PieceIndex: Sendable {
     }
 
     /// Takes what lies in the store already, oldest first, and says what of it must go.
+    ///
+    /// It was not used since any launch began that is under way now.
     package mutating func load(_ found: [(name: PieceName, byteCount: Int)]) -> [PieceName] {
-        for (name, byteCount) in found where places[name] == nil { add(name, byteCount) }
+        for (name, byteCount) in found where places[name] == nil {
+            add(name, byteCount)
+            slots[newest].lastUse = 0
+        }
         return shrink()
     }
 

@@ -287,7 +287,7 @@ package final class TensorStore: Sendable {
         let used = entries.reduce(UInt64(0)) { $0 + UInt64($1.byteCount) }
         let limit = limit ?? folder.defaultLimit(usedByteCount: used)
         let victims = state.withLock { state in
-            state.index = PieceIndex(byteLimit: limit.bytes)
+            _ = state.index.limit(to: limit.bytes)
             state.counts = folder.report?.counts ?? StoreCounts()
             state.incarnation = folder.incarnation
             let victims = state.index.load(entries.map { ($0.name, $0.byteCount) })

@@ -22,7 +22,8 @@ import Testing
                 break reading
             }
         }
-        #expect(events == (try vector.events.map(event)))
+        let expected = try vector.events.map(event)
+        #expect(events == expected)
         #expect(failure == vector.error?.error)
     }
 
@@ -66,11 +67,13 @@ import Testing
                 while sender.hasMore { sender.sendNext(into: &sends) }
             }
             if let text = step.sends {
-                #expect(sends == (try bytes(text)))
+                let expected = try bytes(text)
+                #expect(sends == expected)
                 sends = []
             }
             if let text = step.hears {
-                #expect(hears == (try bytes(text)))
+                let expected = try bytes(text)
+                #expect(hears == expected)
                 hears = []
             }
         }

@@ -42,7 +42,7 @@ import Testing
             try link.carry(stream)
             #expect(link.written == stream)
             #expect(link.sender.unresolvedByteCount == 0)
-            let totals = try #require(link.report ?? TensorTotals())
+            let totals = link.report ?? TensorTotals()
             #expect(totals == link.receiver.totals)
             if round == 0 { #expect(totals.foundByteCount <= totals.sentByteCount) }
             if round == 1 { #expect(totals.sentByteCount == 0) }
@@ -118,12 +118,11 @@ import Testing
     }
 
     @Test func `tensors are cut at the same places in a file and in a request`() {
+        let limit: UInt64 = 1 << 20
         #expect(PieceCut.pieces(ofTensor: 16_383).isEmpty)
         #expect(PieceCut.pieces(ofTensor: 16_384) == [0..<16_384])
-        #expect(PieceCut.pieces(ofTensor: (1 << 20) + 4095) == [0..<(1 << 20)])
-        #expect(
-            PieceCut.pieces(ofTensor: (1 << 20) + 4096)
-                == [0..<(1 << 20), (1 << 20)..<(1 << 20) + 4096]
-        )
+        #expect(PieceCut.pieces(ofTensor: limit + 4095) == [0..<limit])
+        let two = [0..<limit, limit..<(limit + 4096)]
+        #expect(PieceCut.pieces(ofTensor: limit + 4096) == two)
     }
 }
