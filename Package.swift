@@ -252,7 +252,7 @@ let package = Package(
             "AgentTests",
             [
                 "Agent", "Diagnosis", "EventLoop", "Gateway", "LlamaRPC", "Primitives",
-                "Processes", "Sockets",
+                "Processes", "Sockets", "TensorPieces", "TensorStore",
             ]
         ),
         tests("DiagnosisTests", ["Diagnosis"]),

@@ -168,11 +168,16 @@ extension LogRecord {
     fileprivate init(_ totals: TensorTotals, _ worker: NodeID) {
         let found = ByteCount(totals.foundByteCount)
         let all = ByteCount(totals.byteCount)
+        let message =
+            found == .zero
+            ? "All \(all) of the weights of worker \(worker.short) travelled; it keeps them for the "
+                + "next launch as far as its disk allows"
+            : "\(found) of \(all) of the weights of worker \(worker.short) did not have to travel: "
+                + "it had them"
         self.init(
             "tensors.loaded",
             .info,
-            "\(found) of \(all) of the weights of worker \(worker.short) did not have to travel: it "
-                + "had them",
+            message,
             [
                 "node": .text("\(worker)"),
                 "foundBytes": .integer(Int64(clamping: totals.foundByteCount)),

@@ -132,8 +132,9 @@ final class TestAgent: Sendable {
         var id: String
         var level: String
         var message: String
-        /// Only the fields that are text.
+        /// Only the fields that are text, and those that are whole numbers.
         var texts: [String: String]
+        var integers: [String: Int]
 
         private enum Key: CodingKey { case id, level, message, fields }
 
@@ -144,13 +145,16 @@ final class TestAgent: Sendable {
             message = try container.decode(String.self, forKey: .message)
             let fields = try container.decodeIfPresent([String: Field].self, forKey: .fields)
             texts = (fields ?? [:]).compactMapValues(\.text)
+            integers = (fields ?? [:]).compactMapValues(\.integer)
         }
 
         private struct Field: Decodable {
             var text: String?
+            var integer: Int?
 
             init(from decoder: any Decoder) throws {
                 text = try? decoder.singleValueContainer().decode(String.self)
+                integer = try? decoder.singleValueContainer().decode(Int.self)
             }
         }
     }
