@@ -1,4 +1,5 @@
 @testable import Agent
+import EventLoop
 import Foundation
 import Primitives
 import Sockets
