@@ -1,6 +1,7 @@
 import Foundation
 import Gateway
 import Primitives
+import Processes
 import Testing
 
 extension ClusterTests {
