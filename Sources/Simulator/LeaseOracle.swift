@@ -13,6 +13,8 @@ struct LeaseOracle {
         var life = 0
         var ballot: Ballot?
         var sequence: UInt32 = 0
+        /// The heartbeats whose answers still count, and when each was first sent.
+        var sent: [(sequence: UInt32, at: Int64)] = []
         /// When a majority had last obeyed; at first, when the ballot's first heartbeat was sent.
         var lastWon: Int64 = 0
         // Looked up by key only.
@@ -25,6 +27,8 @@ struct LeaseOracle {
     private var watches: [Watch]
     private let lease: Int64
     private let grace: Int64
+    /// How old a heartbeat may be whose answer counts, on the fastest clock that leases allow for.
+    private let answerLimit: Int64
     /// What a lease may be late: the next heartbeat, and clocks that drift.
     private static let slack: Int64 = 1_000_000_000
 
@@ -32,19 +36,27 @@ struct LeaseOracle {
         watches = Array(repeating: Watch(), count: nodeCount)
         let configuration = ElectionConfiguration()
         lease = configuration.lease.wholeNanoseconds
+        answerLimit = lease * 86 / 100
         grace = configuration.newcomerGrace.wholeNanoseconds
     }
 
     /// A member's word that it obeys reached the host.
+    ///
+    /// An answer to a heartbeat of long ago, held up on its way, says nothing of today: neither
+    /// does the member obey now, nor has it been heard since it appeared.
     mutating func obeyed(
         _ ballot: Ballot,
+        _ sequence: UInt32,
         by member: NodeID,
         to host: SimulatedHost,
         at now: Int64
     ) {
         begin(host)
         // A late word about an earlier ballot wins nothing.
-        guard watches[host.index].ballot == ballot else { return }
+        guard watches[host.index].ballot == ballot,
+            let sent = watches[host.index].sent.last(where: { $0.sequence == sequence }),
+            now - sent.at <= answerLimit
+        else { return }
         watches[host.index].answered[member] = now
     }
 
@@ -56,7 +68,8 @@ struct LeaseOracle {
             // Until now the view was as before; alone, a master is its own majority.
             count(host, at: now)
             watch(snapshot.view, host.index, now)
-        } else if watches[host.index].ballot != nil {
+        } else if watches[host.index].ballot != nil || !watches[host.index].presentSince.isEmpty {
+            // A master that is deposed before its first heartbeat was watched, too.
             watches[host.index] = Watch(life: host.life)
         }
     }
@@ -80,6 +93,8 @@ struct LeaseOracle {
         if watches[host.index].ballot != ballot { watches[host.index].lastWon = now }
         watches[host.index].ballot = ballot
         watches[host.index].sequence = sequence
+        watches[host.index].sent.removeAll { now - $0.at > answerLimit }
+        watches[host.index].sent.append((sequence, now))
         watches[host.index].voters = simulation.quorum.voters(of: host)
         watch(view, host.index, now)
         count(host, at: now)

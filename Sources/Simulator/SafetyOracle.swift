@@ -140,13 +140,13 @@ struct SafetyOracle {
             simulation.quorum.reigns(ballot, simulation)
             simulation.lease.reigns(ballot, sequence, host, core.view, simulation)
             return
-        case .heartbeatReply(let ballot, isObeyed: true):
+        case .heartbeatReply(let ballot, _, isObeyed: true):
             if let before = answered[host.identity], ballot < before {
                 simulation.report("S2", "\(host.name) answers \(ballot) after \(before)")
             }
             answered[host.identity] = ballot
             return
-        case .heartbeatReply(_, isObeyed: false):
+        case .heartbeatReply(_, _, isObeyed: false):
             simulation.statistics.records["heartbeat.refused", default: 0] += 1
             return
         case .other: break
@@ -171,12 +171,11 @@ struct SafetyOracle {
         }
     }
 
-    /// The ballot of which a datagram says that it is obeyed.
-    func obeyedBallot(in bytes: Span<UInt8>) -> Ballot? {
-        guard case .heartbeatReply(let ballot, isObeyed: true) = ElectionGlance(bytes) else {
-            return nil
-        }
-        return ballot
+    /// The heartbeat of which a datagram says that it is obeyed.
+    func obeyed(in bytes: Span<UInt8>) -> (ballot: Ballot, sequence: UInt32)? {
+        guard case .heartbeatReply(let ballot, let sequence, isObeyed: true) = ElectionGlance(bytes)
+        else { return nil }
+        return (ballot, sequence)
     }
 
     private mutating func vote(

@@ -204,8 +204,8 @@ package final class Simulation: @unchecked Sendable {
         }
         statistics.deliveredCount += 1
         traceArrival(packet)
-        if let ballot = safety.obeyedBallot(in: packet.bytes.span) {
-            lease.obeyed(ballot, by: hosts[packet.from].identity, to: host, at: now)
+        if let (ballot, sequence) = safety.obeyed(in: packet.bytes.span) {
+            lease.obeyed(ballot, sequence, by: hosts[packet.from].identity, to: host, at: now)
         }
         loop.run { core.membership.receive(packet.bytes.span, from: packet.source) }
     }
