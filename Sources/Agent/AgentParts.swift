@@ -202,7 +202,14 @@ final class AgentParts: Sendable {
     func start() async throws {
         explainPolicy()
         try await onLoop { [self] in
-            doors.assumeIsolated { $0.begin { [core] in core.endpoint(of: $0) } }
+            doors.assumeIsolated { [core] doors in
+                doors.begin(
+                    WorkerDoors.Members(
+                        endpoint: { core.endpoint(of: $0) },
+                        engine: { core.engine(of: $0) }
+                    )
+                )
+            }
             if let security {
                 try begin(security)
             } else {

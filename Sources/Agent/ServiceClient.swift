@@ -14,6 +14,70 @@ struct OpenedService: Sendable {
     let node: NodeID?
     /// What the member took of what was offered.
     let features: ServiceFeatures
+
+    init(
+        stream: DetachedStream,
+        records: RecordLayer?,
+        node: NodeID?,
+        features: ServiceFeatures
+    ) {
+        self.stream = stream
+        self.records = records
+        self.node = node
+        self.features = features
+    }
+
+    /// Takes a connection off the loop; nil if it is not open any more.
+    init?(
+        detaching connection: any StreamConnection,
+        node: NodeID?,
+        features: ServiceFeatures
+    ) {
+        if let sealed = connection as? SealedStream {
+            guard let detached = sealed.detach() else { return nil }
+            self.init(
+                stream: detached.stream,
+                records: detached.records,
+                node: node,
+                features: features
+            )
+        } else {
+            guard let stream = connection as? SocketStream, let detached = stream.detach(),
+                detached.unsent.isEmpty
+            else { return nil }
+            self.init(stream: detached, records: nil, node: node, features: features)
+        }
+    }
+}
+
+/// A stream to a service that stands and is still in the loop's hands; used on the loop only.
+final class HeldService: @unchecked Sendable {
+    private let connection: any StreamConnection
+    private let node: NodeID?
+    private let features: ServiceFeatures
+    /// Hears what comes, and the end.
+    var onEvent: (@Sendable (StreamEvent) -> Void)?
+
+    init(_ connection: any StreamConnection, node: NodeID?, features: ServiceFeatures) {
+        self.connection = connection
+        self.node = node
+        self.features = features
+    }
+
+    fileprivate func handle(_ event: StreamEvent) { onEvent?(event) }
+
+    func send(_ bytes: [UInt8]) { connection.send(bytes) }
+
+    func close() {
+        onEvent = nil
+        connection.close()
+    }
+
+    /// Takes the stream off the loop; nil if it has ended.
+    func take() -> OpenedService? {
+        onEvent = nil
+        return OpenedService(detaching: connection, node: node, features: features)
+    }
 }
 
 /// Opens streams to named services of members.
@@ -31,6 +95,8 @@ actor ServiceClient {
     private let header: WireHeader
     private var open: [UInt64: Opening] = [:]
     private var nextOpening: UInt64 = 0
+    /// Streams that stand and that nobody has taken off the loop yet.
+    private var held: [UInt64: HeldService] = [:]
 
     private struct Opening {
         let request: [Frame]
@@ -40,7 +106,14 @@ actor ServiceClient {
         var reader = FrameReader()
         let offered: ServiceFeatures
         var features: ServiceFeatures = []
-        let completion: @Sendable (Result<OpenedService, GatewayRefusal>) -> Void
+        let completion: Completion
+    }
+
+    private enum Completion {
+        /// The stream is taken off the loop.
+        case opens(@Sendable (Result<OpenedService, GatewayRefusal>) -> Void)
+        /// The stream stays on the loop for now.
+        case holds(@Sendable (Result<HeldService, GatewayRefusal>) -> Void)
     }
 
     private static let timeout: Duration = .seconds(5)
@@ -70,9 +143,12 @@ actor ServiceClient {
         at endpoint: Endpoint
     ) async throws(GatewayRefusal) -> Int32 {
         let result = await withCheckedContinuation { continuation in
-            begin(endpoint, asking: [.openService(service, ballot: ballot)], of: node) {
-                continuation.resume(returning: $0)
-            }
+            begin(
+                endpoint,
+                asking: [.openService(service, ballot: ballot)],
+                of: node,
+                .opens { continuation.resume(returning: $0) }
+            )
         }
         return try plainSocket(try result.get())
     }
@@ -80,7 +156,12 @@ actor ServiceClient {
     /// A connected socket to a server on this machine.
     func connectLocally(to endpoint: Endpoint) async throws(GatewayRefusal) -> Int32 {
         let result = await withCheckedContinuation { continuation in
-            begin(endpoint, asking: [], of: nil) { continuation.resume(returning: $0) }
+            begin(
+                endpoint,
+                asking: [],
+                of: nil,
+                .opens { continuation.resume(returning: $0) }
+            )
         }
         return try plainSocket(try result.get())
     }
@@ -94,15 +175,34 @@ actor ServiceClient {
         offering features: ServiceFeatures = [],
         completion: @escaping @Sendable (Result<OpenedService, GatewayRefusal>) -> Void
     ) {
-        // An agent that does not know the first frame passes it over.
-        let offer: [Frame] = features.isEmpty ? [] : [.serviceFeatures(features)]
         assumeIsolated {
             $0.begin(
                 endpoint,
-                asking: offer + [.openService(service, ballot: ballot)],
+                asking: [.openService(service, ballot: ballot)],
                 of: node,
                 offering: features,
-                completion
+                .opens(completion)
+            )
+        }
+    }
+
+    /// Opens a service whose stream stays on the loop until it is taken; the completion comes on
+    /// the loop.
+    nonisolated func hold(
+        _ service: Service,
+        ballot: Ballot?,
+        of node: NodeID,
+        at endpoint: Endpoint,
+        offering features: ServiceFeatures = [],
+        completion: @escaping @Sendable (Result<HeldService, GatewayRefusal>) -> Void
+    ) {
+        assumeIsolated {
+            $0.begin(
+                endpoint,
+                asking: [.openService(service, ballot: ballot)],
+                of: node,
+                offering: features,
+                .holds(completion)
             )
         }
     }
@@ -129,20 +229,22 @@ actor ServiceClient {
 
     private func begin(
         _ endpoint: Endpoint,
-        asking request: [Frame],
+        asking question: [Frame],
         of node: NodeID?,
         offering features: ServiceFeatures = [],
-        _ completion: @escaping @Sendable (Result<OpenedService, GatewayRefusal>) -> Void
+        _ completion: Completion
     ) {
+        // An agent that does not know the first frame passes it over.
+        let offer: [Frame] = features.isEmpty ? [] : [.serviceFeatures(features)]
         nextOpening += 1
         let id = nextOpening
         open[id] = Opening(
-            request: request,
+            request: offer + question,
             node: node,
             offered: features,
             completion: completion
         )
-        let transport = request.isEmpty ? servers : agents
+        let transport = question.isEmpty ? servers : agents
         let connection = transport.connect(to: endpoint, timeout: Self.timeout) {
             [self] event in assumeIsolated { $0.happened(event, id, endpoint) }
         }
@@ -153,6 +255,11 @@ actor ServiceClient {
     }
 
     private func happened(_ event: StreamEvent, _ id: UInt64, _ endpoint: Endpoint) {
+        if let service = held[id] {
+            if case .closed = event { held.removeValue(forKey: id) }
+            service.handle(event)
+            return
+        }
         guard let opening = open[id] else { return }
         switch event {
         case .opened:
@@ -198,35 +305,32 @@ actor ServiceClient {
 
     private func handOver(_ id: UInt64) {
         // A server that speaks first would have bytes here that the socket no longer has.
-        guard let opening = open[id], opening.reader.takesNothingMore else {
+        guard let opening = open[id], opening.reader.takesNothingMore,
+            let connection = opening.connection
+        else {
             fail(id, "the stream broke while it was opened")
             return
         }
-        let opened: OpenedService
-        if let sealed = opening.connection as? SealedStream {
-            guard let detached = sealed.detach() else {
-                fail(id, "the stream broke while it was opened")
-                return
-            }
-            opened = OpenedService(
-                stream: detached.stream,
-                records: detached.records,
+        if case .holds(let completion) = opening.completion {
+            let service = HeldService(
+                connection,
                 node: opening.node,
                 features: opening.features
             )
-        } else {
-            guard let stream = opening.connection as? SocketStream,
-                let detached = stream.detach(), detached.unsent.isEmpty
-            else {
-                fail(id, "the stream broke while it was opened")
-                return
-            }
-            opened = OpenedService(
-                stream: detached,
-                records: nil,
+            held[id] = service
+            open[id] = nil
+            completion(.success(service))
+            return
+        }
+        guard
+            let opened = OpenedService(
+                detaching: connection,
                 node: opening.node,
                 features: opening.features
             )
+        else {
+            fail(id, "the stream broke while it was opened")
+            return
         }
         open[id]?.connection = nil
         finish(id, .success(opened))
@@ -239,7 +343,12 @@ actor ServiceClient {
     private func finish(_ id: UInt64, _ result: Result<OpenedService, GatewayRefusal>) {
         guard let opening = open.removeValue(forKey: id) else { return }
         opening.connection?.close()
-        opening.completion(result)
+        switch opening.completion {
+        case .opens(let completion): completion(result)
+        case .holds(let completion):
+            // What stands is handed over elsewhere.
+            if case .failure(let refusal) = result { completion(.failure(refusal)) }
+        }
     }
 }
 

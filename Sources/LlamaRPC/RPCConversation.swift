@@ -14,10 +14,15 @@ package struct RPCConversation: Sendable {
     }
 
     private var state = State.judged(awaited: [])
+    /// What a client has asked that does not wait for the version.
+    private var undecided: [UInt8] = []
     /// As the server's HELLO said it.
     package private(set) var version: RPCVersion?
 
-    package init() {}
+    /// - Parameter version: if it is known before the server's HELLO has said it.
+    package init(version: RPCVersion? = nil) {
+        self.version = version
+    }
 
     /// Whether it is known what the server owes.
     package var isJudged: Bool {
@@ -38,8 +43,11 @@ package struct RPCConversation: Sendable {
     @discardableResult
     package mutating func asks(_ command: UInt8) -> Bool? {
         guard case .judged(var awaited) = state else { return nil }
+        if version == nil, awaited.first == .hello, undecided.count < Self.awaitedLimit {
+            undecided.append(command)
+            return nil
+        }
         state = .unjudged
-        // A client says HELLO and waits for the version before it says anything else.
         guard let isAnswered = RPCCommand.isAnswered(command, by: version),
             let known = RPCCommand(rawValue: command), awaited.count < Self.awaitedLimit
         else { return nil }
@@ -62,6 +70,13 @@ package struct RPCConversation: Sendable {
     /// What the server said of itself: the payload of its answer to HELLO.
     package mutating func greets(_ payload: [UInt8]) {
         version = RPCVersion(hello: payload)
+        let commands = undecided
+        undecided = []
+        guard version != nil || commands.isEmpty else {
+            state = .unjudged
+            return
+        }
+        for command in commands { asks(command) }
     }
 
     /// From here on nothing is known of the conversation.

@@ -188,6 +188,11 @@ package final class AgentCore: Sendable {
             .flatMap { $0.state.isPresent ? $0.endpoint : nil }
     }
 
+    /// The version of llama.cpp that a member has, as it says.
+    package func engine(of node: NodeID) -> String? {
+        membership.assumeIsolated { $0.machine.member(node) }?.facts.engine
+    }
+
     /// The members that are here, but for this one.
     package func otherMembers() -> [(node: NodeID, endpoint: Endpoint)] {
         membership.assumeIsolated { membership in

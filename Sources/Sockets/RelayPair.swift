@@ -41,11 +41,13 @@ final class RelayPair {
     var second: End
     var fromFirst: RelayDirection
     var toFirst: RelayDirection
+    /// Set until the second side is asked for; nil for pairs whose sides both stand.
+    var opening: RelayOpening?
     /// Set while the second side connects.
     var connectTimer: LoopTimer?
     var checkTimer: LoopTimer?
     let options: RelayOptions
-    let filter: (any RelayFilter)?
+    private(set) var filter: (any RelayFilter)?
     let onEnd: (@Sendable (RelayResult) -> Void)?
 
     /// - Parameter fromFirst: bytes that were read already, opened; `toFirst` are sealed.
@@ -64,6 +66,11 @@ final class RelayPair {
         self.fromFirst = RelayDirection(first: fromFirst)
         self.toFirst = RelayDirection(first: toFirst)
         self.onEnd = onEnd
+    }
+
+    /// From now on what goes to the second side meets this filter after the one before.
+    func add(_ new: any RelayFilter) {
+        filter = filter.map { RelayFilterChain([$0, new]) } ?? new
     }
 
     subscript(side: RelaySide) -> End {
@@ -99,6 +106,8 @@ final class RelayPair {
     /// What would let the pair go on at this side.
     func interest(of side: RelaySide) -> PollInterest {
         var interest: PollInterest = []
+        // What waits for the second side to be opened is not sealed yet, and bounded so.
+        if side == .first, opening?.waiting.isEmpty == false { return interest }
         if self[from: side].wantsRead, filter?.takesMore(from: side) != false {
             interest.insert(.readable)
         }

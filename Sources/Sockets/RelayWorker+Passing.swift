@@ -9,6 +9,7 @@ extension RelayWorker {
         let source = pair[side].socket
         for _ in 0..<RelayLimits.readBatchLimit {
             guard try writePending(side, pair) else { return }
+            if side == .first, pair.opening?.waiting.isEmpty == false { return }
             if try goOn(side, pair) { continue }
             if pair[from: side].sourceEnded {
                 return try shut(side, pair)
@@ -100,7 +101,7 @@ extension RelayWorker {
         try writeFiltered(pair)
     }
 
-    private func writeFiltered(_ pair: RelayPair) throws(StreamClosure) {
+    func writeFiltered(_ pair: RelayPair) throws(StreamClosure) {
         let (first, second) = (toFirst, toSecond)
         toFirst = []
         toSecond = []
@@ -109,11 +110,15 @@ extension RelayWorker {
     }
 
     /// Seals bytes where the sink is sealed, and writes them or keeps them.
-    private func put(
+    func put(
         _ bytes: [UInt8],
         _ side: RelaySide,
         _ pair: RelayPair
     ) throws(StreamClosure) {
+        if side == .first, pair.opening != nil {
+            pair.opening?.waiting += bytes
+            return
+        }
         guard let seal = pair[side.other].seal else {
             return try write(bytes, bytes.count, side, pair)
         }
@@ -130,7 +135,7 @@ extension RelayWorker {
     }
 
     /// Says whether nothing is pending any more.
-    private func writePending(
+    func writePending(
         _ side: RelaySide,
         _ pair: RelayPair
     ) throws(StreamClosure) -> Bool {
@@ -177,6 +182,8 @@ extension RelayWorker {
     /// Passes the end on, as soon as everything before it is written.
     private func shut(_ side: RelaySide, _ pair: RelayPair) throws(StreamClosure) {
         guard !pair[from: side].isShut else { return }
+        // Nobody is there to hear of it; what was never needed is not opened any more.
+        if pair.opening != nil { throw .ended }
         if let seal = pair[side.other].seal, !pair[from: side].isMarked {
             var mark: [UInt8] = []
             try? seal.records.end(into: &mark)

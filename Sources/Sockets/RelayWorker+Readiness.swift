@@ -31,10 +31,16 @@ extension RelayWorker {
                 throw status < 0 ? StreamClosure(connected: -status) : .reset
             } else {
                 try pass(from: .first, of: pair)
-                try pass(from: .second, of: pair)
+                if pair.opening != nil, side == .first, events.contains(.hangup) { throw .ended }
+                if pair.opening == nil {
+                    try pass(from: .second, of: pair)
+                } else {
+                    _ = try writePending(.second, pair)
+                }
                 muteIfSpent(events, side, pair)
             }
             if pair.fromFirst.isShut, pair.toFirst.isShut { throw .ended }
+            askForSecond(id, pair)
             try updateInterests(id, pair)
         } catch {
             finish(id, error)
@@ -43,7 +49,7 @@ extension RelayWorker {
 
     /// A filter has something to say, or takes more than before.
     func goOn(_ id: UInt64) {
-        guard let pair = pairs[id], pair.connectTimer == nil else { return }
+        guard let pair = pairs[id], pair.connectTimer == nil, pair.opening == nil else { return }
         do throws(StreamClosure) {
             try pass(from: .first, of: pair)
             try pass(from: .second, of: pair)
@@ -94,7 +100,8 @@ extension RelayWorker {
                 guard interest != pair[side].interest else { continue }
                 pair[side].interest = interest
                 loop.change(token, to: interest)
-            } else if !interest.isEmpty {
+            } else if pair[side].number >= 0, !interest.isEmpty || pair.opening != nil {
+                // Who waits for the second side and goes must be seen to go.
                 try watch(side, of: id, pair, interest)
             }
         }

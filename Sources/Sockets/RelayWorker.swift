@@ -98,6 +98,27 @@ actor RelayWorker {
         }
     }
 
+    func join(
+        _ left: Socket,
+        _ leftUnsent: [UInt8],
+        _ first: [UInt8],
+        _ open: @escaping RelayOpening.Open,
+        _ options: RelayOptions,
+        onEnd: (@Sendable (RelayResult) -> Void)?
+    ) {
+        let none = Socket(owning: -1)
+        let pair = RelayPair(left, none, fromFirst: [], toFirst: leftUnsent, options, onEnd)
+        pair.opening = RelayOpening(open)
+        guard let id = add(pair) else { return }
+        do throws(StreamClosure) {
+            try take(first, from: .first, of: pair)
+            askForSecond(id, pair)
+            try updateInterests(id, pair)
+        } catch {
+            finish(id, error)
+        }
+    }
+
     func closeAll() {
         for id in pairs.keys { finish(id, .closedHere) }
     }
@@ -118,12 +139,15 @@ actor RelayWorker {
         lastPair += 1
         pairs[lastPair] = pair
         setCheck(lastPair, pair)
-        let id = lastPair
-        pair.filter?.begin { [weak self] in
+        begin(pair.filter, of: lastPair)
+        return lastPair
+    }
+
+    func begin(_ filter: (any RelayFilter)?, of id: UInt64) {
+        filter?.begin { [weak self] in
             guard let self else { return }
             loop.execute { self.assumeIsolated { $0.goOn(id) } }
         }
-        return id
     }
 
     /// Lets the filter look at the pair from time to time, also when no byte moves.

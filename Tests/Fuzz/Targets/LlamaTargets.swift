@@ -60,6 +60,24 @@ extension FuzzTarget {
                 )
             }
         },
+        FuzzTarget("rpc-facts", "replies of an RPC server to all that it is asked at once") {
+            bytes in
+            var probe = RPCFactsProbe()
+            for piece in bytes.measuredPieces {
+                guard let step = try? probe.receive(piece) else { return }
+                guard case .done(let facts) = step else { continue }
+                try expect((1...16).contains(facts.devices.count), "\(facts.devices.count) devices")
+                _ = facts.answer(to: 11, [0, 0, 0, 0], hasAllocated: true)
+            }
+        },
+        FuzzTarget("rpc-alloc", "what a GET_ALLOC_SIZE asks, filled up with zeros") { bytes in
+            let missing = max(0, RPCAllocQuestion.payloadByteCount - bytes.count)
+            let payload = bytes + [UInt8](repeating: 0, count: missing)
+            guard let question = RPCAllocQuestion(payload) else { return }
+            var sizes = RPCAllocSizes()
+            sizes.learn(question, 7)
+            try expect(sizes[question] == 7, "what was learned is not known")
+        },
         FuzzTarget("llama-output", "what llama-server prints") { bytes in
             var output = LlamaServerOutput(workers: ["10.0.0.1:60000", "10.0.0.2:60000"])
             for line in bytes.text.split(separator: "\n") { _ = output.observe(String(line)) }
