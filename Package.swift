@@ -198,7 +198,8 @@ let package = Package(
             name: "FuzzTargets",
             dependencies: [
                 "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "LlamaRPC", "Primitives",
-                "Processes", "Simulator", "Telemetry", "TensorPieces", "Wire", nio,
+                "Processes", "SecureChannel", "Simulator", "Telemetry", "TensorPieces", "Wire",
+                nio,
             ],
             path: "Tests/Fuzz/Targets",
             swiftSettings: settings
