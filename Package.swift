@@ -190,7 +190,7 @@ let package = Package(
             name: "FuzzTargets",
             dependencies: [
                 "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "LlamaRPC", "Primitives",
-                "Processes", "Simulator", "Telemetry", "Wire", nio,
+                "Processes", "SecureChannel", "Simulator", "Telemetry", "Wire", nio,
             ],
             path: "Tests/Fuzz/Targets",
             swiftSettings: settings
