@@ -19,7 +19,6 @@ struct store_stamp store_stamp_of(const char *path) {
     return (struct store_stamp){
         .byte_count = status.st_size,
         .modified = (int64_t)modified.tv_sec * 1000000000 + modified.tv_nsec,
-        .file = (uint64_t)status.st_ino,
     };
 }
 

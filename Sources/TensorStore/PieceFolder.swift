@@ -142,6 +142,9 @@ package struct PieceFolder: Sendable {
 
     /// Removes all pieces, also while an agent uses them: it then asks for what it misses.
     package func clear() throws {
+        guard FileManager.default.fileExists(atPath: pieces) else { return }
+        // Tells an agent, also where the new folder gets the number of the old one.
+        try replace(clearedPath, with: [])
         do {
             try FileManager.default.removeItem(atPath: pieces)
         } catch {
@@ -152,7 +155,9 @@ package struct PieceFolder: Sendable {
     }
 
     /// Changes when the store was cleared from outside.
-    var incarnation: UInt64 { unsafe store_stamp_of(pieces).file }
+    var incarnation: Int64 { unsafe store_stamp_of(clearedPath).modified }
+
+    private var clearedPath: String { path + "/cleared" }
 
     /// How much may still be written here; nil if the system does not say.
     package var freeByteCount: UInt64? {

@@ -31,8 +31,8 @@ package final class TensorStore: Sendable {
 
     private struct State {
         var index = PieceIndex(byteLimit: 0)
-        /// Which folder the index is about; another one means that somebody cleared the store.
-        var incarnation: UInt64 = 0
+        /// Changes when somebody clears the store.
+        var incarnation: Int64 = 0
         var counts = StoreCounts()
         var backlogByteCount = 0
         var waiting: [@Sendable () -> Void] = []

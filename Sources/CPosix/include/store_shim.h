@@ -3,10 +3,10 @@
 
 #include <stdint.h>
 
+// `modified` is 0 for what cannot be looked at.
 struct store_stamp {
     int64_t byte_count; // or -errno
     int64_t modified;   // nanoseconds since 1970
-    uint64_t file;      // another number for another file of that name
 };
 struct store_stamp store_stamp_of(const char *_Nonnull path);
 
