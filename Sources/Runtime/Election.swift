@@ -16,6 +16,7 @@ package actor Election {
     package private(set) var machine: ElectionMachine
     private var timers: LoopTimers<ElectionTimer>
     private var barrier = WriteBarrier<ElectionEffect>()
+    private var spareEffects: [ElectionEffect] = []
     private var placement: Placement?
     private var view: [Member] = []
     private var wantedFingerprint: UInt64?
@@ -41,11 +42,16 @@ package actor Election {
     }
 
     package func handle(_ input: ElectionInput) {
-        var effects: [ElectionEffect] = []
+        var effects = spareEffects
+        spareEffects = []
         machine.handle(input, at: world.loop.now, effects: &effects)
         world.witness?.handled(input, at: world.loop.now, effects: effects)
         perform(effects)
+        effects.removeAll(keepingCapacity: effects.capacity <= Self.spareEffectLimit)
+        spareEffects = effects
     }
+
+    private static let spareEffectLimit = 64
 
     func receive(_ message: ElectionMessage, from sender: NodeID) {
         handle(.message(message, from: sender))

@@ -1,9 +1,10 @@
 import EventLoop
+import Primitives
 
 /// The running timers of one machine, by name; setting one again replaces it.
-struct LoopTimers<Name: Hashable & Sendable> {
+struct LoopTimers<Name: TimerName> {
     private let loop: any AgentLoop
-    private var running: [Name: LoopTimer] = [:]
+    private var running = TimerTable<Name, LoopTimer>()
 
     init(loop: any AgentLoop) {
         self.loop = loop
@@ -15,21 +16,15 @@ struct LoopTimers<Name: Hashable & Sendable> {
         _ action: @escaping @Sendable () -> Void
     ) {
         cancel(name)
-        running[name] = loop.schedule(after: delay, action)
+        running.set(name, loop.schedule(after: delay, action))
     }
 
     mutating func cancel(_ name: Name) {
-        if let timer = running.removeValue(forKey: name) { loop.cancel(timer) }
+        if let timer = running.remove(name) { loop.cancel(timer) }
     }
 
     /// Forgets a timer that has fired.
     mutating func fired(_ name: Name) {
-        running.removeValue(forKey: name)
-    }
-
-    mutating func cancelAll() {
-        // Order does not matter: cancelling has no effect but its own.
-        for timer in running.values { loop.cancel(timer) }
-        running = [:]
+        _ = running.remove(name)
     }
 }

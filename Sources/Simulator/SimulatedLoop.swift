@@ -6,8 +6,8 @@ package import Primitives
 /// Used only by the thread that runs the simulation, which is why it is Sendable unchecked: the
 /// agents' protocols ask for it, and no lock is needed.
 package final class SimulatedLoop: AgentLoop, @unchecked Sendable {
-    unowned let host: SimulatedHost
-    private unowned let simulation: Simulation
+    let host: SimulatedHost
+    private let simulation: Simulation
     /// Whether a callback of this loop runs now.
     var isRunning = false
     /// The process of this life is gone: nothing of it runs again.

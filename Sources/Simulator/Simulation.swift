@@ -1,6 +1,7 @@
 import CSimulation
 import Primitives
 import Runtime
+import Wire
 
 /// One simulated run: virtual time, the nodes, what is between them, and what must hold.
 ///
@@ -23,6 +24,8 @@ package final class Simulation: @unchecked Sendable {
     var statistics = SimulationStatistics()
     private(set) var violation: Violation?
     private var queue: EventQueue
+    /// Read once for all agents: in a large cluster these are what takes memory.
+    let facts: FactsCache
     private var names: [NodeID: String] = [:]
     private var lastStream: UInt64 = 0
     private var lastProcess: Int32 = 1000
@@ -50,6 +53,7 @@ package final class Simulation: @unchecked Sendable {
         // One generator for each purpose: more draws for one change nothing for the others.
         let generator = SeededGenerator(seed: seed)
         queue = EventQueue(ties: generator.derived(1))
+        facts = FactsCache(slotCount: scenario.nodeCount > 64 ? 8192 : 256)
         network = SimulatedNetwork(
             nodeCount: scenario.nodeCount,
             settings: scenario.network,
@@ -149,6 +153,7 @@ package final class Simulation: @unchecked Sendable {
     /// Agents hold each other; without this, every run would leave them behind.
     private func tearDown() {
         for host in hosts { host.tearDown() }
+        hosts = []
         queue.removeAll()
     }
 
@@ -193,6 +198,7 @@ package final class Simulation: @unchecked Sendable {
         case .outside(let action):
             trace.begin(.outside, now, -1, entry.cause)
             action()
+        case .nothing: break
         }
     }
 
@@ -204,7 +210,7 @@ package final class Simulation: @unchecked Sendable {
         }
         statistics.deliveredCount += 1
         traceArrival(packet)
-        if let ballot = safety.obeyedBallot(in: packet.bytes.span) {
+        if let ballot = packet.obeyed {
             lease.obeyed(ballot, by: hosts[packet.from].identity, to: host, at: now)
         }
         loop.run { core.membership.receive(packet.bytes.span, from: packet.source) }
