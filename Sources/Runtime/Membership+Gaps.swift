@@ -50,6 +50,7 @@ extension Membership {
             guard machine.others.state(of: reach.member) == .alive else { return nil }
             return reach.gap(at: now)
         }.sorted { $0.tag < $1.tag }
+        guard gaps != machine.own.facts.gaps else { return }
         let told = machine.own.facts.with(gaps: gaps)
         if told != machine.own.facts { handle(.facts(told)) }
     }

@@ -62,6 +62,17 @@ extension Membership {
         change(&reaches[place])
     }
 
+    /// A probe was answered: in a large cluster that is kept only of whom something else is known.
+    func noteAnswer(of member: NodeID) {
+        if reaches.count >= Self.answerLimit {
+            let place = reaches.sortedIndex { $0.member < member }
+            guard place < reaches.count, reaches[place].member == member else { return }
+        }
+        note(member) { $0.datagrams.worked() }
+    }
+
+    private static let answerLimit = 128
+
     /// How long changes of the view are collected before streams are opened and closed.
     private static let tendDelay: Duration = .milliseconds(500)
 

@@ -22,6 +22,8 @@ package actor Membership {
     private var waiting: [() -> Void] = []
     /// Something was told that others decide by.
     private var hasNews = false
+    /// In a large cluster: it is passed on in a moment.
+    private var isNewsDue = false
     /// A datagram is being taken; its news are passed on together.
     private var isTaking = false
     /// Never, but for the mutant `goesDeaf`.
@@ -103,10 +105,25 @@ package actor Membership {
 
     /// Passes news on, once for all that came together: a first sync tells of a whole cluster.
     private func passNews() {
-        guard hasNews else { return }
-        hasNews = false
-        viewChanged()
+        guard hasNews, !isNewsDue else { return }
+        guard machine.presentCount > machine.configuration.crowdLimit else {
+            hasNews = false
+            viewChanged()
+            return
+        }
+        // Whoever decides by the members looks at all of them: in a large cluster that forms, news
+        // comes with every datagram.
+        isNewsDue = true
+        world.loop.schedule(after: Self.crowdNewsDelay) { [self] in
+            assumeIsolated { membership in
+                membership.isNewsDue = false
+                membership.hasNews = false
+                membership.viewChanged()
+            }
+        }
     }
+
+    private static let crowdNewsDelay: Duration = .milliseconds(200)
 
     private func perform(_ effect: SWIMEffect) {
         switch effect {
@@ -171,20 +188,23 @@ package actor Membership {
 
     /// Passes the present members on to whoever decides by them.
     func viewChanged() {
-        let view = machine.view
-        peers?.election.assumeIsolated { $0.membersChanged(view) }
-        peers?.placement.assumeIsolated { $0.membersChanged(view) }
-        rememberPeers(view)
+        let others = machine.others
+        let own = machine.own
+        peers?.election.assumeIsolated { $0.membersChanged(others, own) }
+        peers?.placement.assumeIsolated { $0.membersChanged(others, own) }
+        rememberPeers(others)
         tendWatchesSoon()
         world.observer.changed()
     }
 
-    private func rememberPeers(_ view: [Member]) {
-        let own = machine.own.id
-        let endpoints = view.filter { $0.id != own && $0.state.isPresent }.map(\.endpoint)
-        guard !endpoints.isEmpty else { return }
+    private func rememberPeers(_ others: MemberTable) {
+        var peers: [Endpoint] = []
+        for place in others.indices where others[place].state.isPresent {
+            peers.append(others[place].endpoint)
+            if peers.count == DurableRecord.peerLimit { break }
+        }
+        guard !peers.isEmpty else { return }
         keeper.assumeIsolated { keeper in
-            let peers = Array(endpoints.prefix(DurableRecord.peerLimit))
             guard keeper.record.peers != peers else { return }
             keeper.update({ $0.peers = peers }, completion: {})
         }
@@ -243,7 +263,7 @@ extension Membership: DatagramReceiver {
         for message in datagram.messages {
             switch message {
             case .gossip(let gossip):
-                if case .ack = gossip { note(sender) { $0.datagrams.worked() } }
+                if case .ack = gossip { noteAnswer(of: sender) }
                 handle(.message(gossip, from: sender, source: source))
             case .election(let message):
                 guard isPresent(sender) else { continue }

@@ -23,7 +23,6 @@ package actor Placement {
     private var launchTimers: LoopTimers<LaunchTimer>
     private var workerTimers: LoopTimers<WorkerTimer>
     private var barrier = WriteBarrier<LaunchEffect>()
-    private var names: [Member] = []
     /// The ballot that this member obeys, its own included.
     package private(set) var obeyed: Ballot?
 
@@ -84,21 +83,22 @@ package actor Placement {
         }
     }
 
-    func membersChanged(_ view: [Member]) {
-        names = view
-        let own = election.assumeIsolated { $0.machine.own }
+    func membersChanged(_ others: MemberTable, _ own: Member) {
         // Whom this device cannot dial now: its word on itself, as all others hear it.
-        let unreachable = view.first { $0.id == own }?.facts.gaps.filter {
-            $0.failures.contains(.streams)
-        }.map(\.tag)
-        let candidates = view.filter {
-            $0.id != own && $0.state.isPresent && !$0.facts.engine.isEmpty
-                && $0.facts.memoryAvailable > .zero
-        }.map {
-            WorkerCandidate(
-                node: $0.id,
-                memory: $0.facts.memoryAvailable,
-                isReachable: unreachable?.contains($0.id.tag) != true
+        let unreachable = own.facts.gaps.filter { $0.failures.contains(.streams) }.map(\.tag)
+        var candidates: [WorkerCandidate] = []
+        for place in others.indices {
+            let facts = others[place].facts
+            guard others[place].state.isPresent, !facts.engine.isEmpty,
+                facts.memoryAvailable > .zero
+            else { continue }
+            let id = others[place].id
+            candidates.append(
+                WorkerCandidate(
+                    node: id,
+                    memory: facts.memoryAvailable,
+                    isReachable: !unreachable.contains(id.tag)
+                )
             )
         }
         handle(.candidates(candidates))
@@ -217,6 +217,7 @@ package actor Placement {
     }
 
     private func tell(_ event: LaunchEvent) {
+        let names = membership.assumeIsolated { $0.machine.others.with($0.machine.own) }
         for record in event.records(names: names) { world.observer.log(record) }
         world.observer.changed()
     }

@@ -39,8 +39,16 @@ package struct MemberTable: Sendable {
         place(of: id).map { members[$0].state.isPresent } ?? false
     }
 
-    /// Every one of them, and one more.
-    func with(_ own: Member) -> [Member] {
+    /// The places of those whose ids begin with these 32 bits.
+    package func withTag(_ tag: UInt32) -> Range<Int> {
+        let start = members.sortedIndex { $0.id.tag < tag }
+        var end = start
+        while end < members.count, members[end].id.tag == tag { end += 1 }
+        return start..<end
+    }
+
+    /// Every one of them, and one more, sorted by id.
+    package func with(_ own: Member) -> [Member] {
         let place = insertionPlace(of: own.id)
         var all: [Member] = []
         all.reserveCapacity(members.count + 1)

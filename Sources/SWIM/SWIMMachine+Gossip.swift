@@ -147,11 +147,23 @@ extension SWIMMachine {
     }
 
     mutating func syncWithAnyone(_ effects: inout [SWIMEffect]) {
-        let interval = configuration.syncInterval * quietFactor
+        let interval = configuration.syncInterval * (quietFactor * crowdFactor)
         effects.append(.setTimer(.sync, after: jittered(interval)))
         guard !isLeaving, let partner = randomMembers(1, where: { $0.state == .alive }).first
         else { return }
         effects.append(.sync(to: partner.endpoint))
+    }
+
+    /// How much more rarely members of a large cluster compare notes: each comparison tells of
+    /// everybody, and all of them together would grow with the square of the members.
+    private var crowdFactor: Int {
+        guard presentCount > configuration.crowdLimit else { return 1 }
+        return 1 + Self.doublings(presentCount) - Self.doublings(configuration.crowdLimit)
+    }
+
+    /// How often one must be doubled to make at least so many.
+    private static func doublings(_ count: Int) -> Int {
+        Int.bitWidth - (count - 1).leadingZeroBitCount
     }
 
     /// Tells a dead member that it is dead: if it was only cut off, it objects.

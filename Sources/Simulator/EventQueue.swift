@@ -45,10 +45,22 @@ struct EventQueue {
 
     var nextTime: Int64? { heap.first?.time }
 
-    mutating func push(_ entry: Entry, node: Int) {
-        var tie = ties.derived(UInt64(bitPattern: entry.time) &* 1024 &+ UInt64(node + 1))
+    /// A place among the events of one node at one moment, and what led to the event that has it.
+    struct Turn {
+        fileprivate var sequence: UInt32 = 0
+        fileprivate(set) var cause: UInt64 = 0
+    }
+
+    /// The next place, for an event that is pushed later.
+    mutating func nextTurn(cause: UInt64) -> Turn {
         sequence &+= 1
-        let rank = tie.next() & 0xFFFF_FFFF_0000_0000 | UInt64(sequence)
+        return Turn(sequence: sequence, cause: cause)
+    }
+
+    mutating func push(_ entry: Entry, node: Int, _ turn: Turn? = nil) {
+        let turn = turn ?? nextTurn(cause: entry.cause)
+        var tie = ties.derived(UInt64(bitPattern: entry.time) &* 1024 &+ UInt64(node + 1))
+        let rank = tie.next() & 0xFFFF_FFFF_0000_0000 | UInt64(turn.sequence)
         let slot: Int
         if let free = freeSlots.popLast() {
             slot = free

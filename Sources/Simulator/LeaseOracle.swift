@@ -55,10 +55,15 @@ struct LeaseOracle {
             if let voters = snapshot.voters { watches[host.index].voters = voters.voters }
             // Until now the view was as before; alone, a master is its own majority.
             count(host, at: now)
-            watch(snapshot.view, host.index, now)
+            watch(snapshot.view, host, now)
         } else if watches[host.index].ballot != nil {
             watches[host.index] = Watch(life: host.life)
         }
+    }
+
+    /// Whether the host said lately that it is master.
+    func isWatching(_ host: SimulatedHost) -> Bool {
+        watches[host.index].ballot != nil
     }
 
     /// Whether the heartbeat was not looked at before: one goes to many.
@@ -72,7 +77,7 @@ struct LeaseOracle {
         _ ballot: Ballot,
         _ sequence: UInt32,
         _ host: SimulatedHost,
-        _ view: [Member],
+        _ others: MemberTable,
         _ simulation: Simulation
     ) {
         let now = simulation.now
@@ -81,7 +86,7 @@ struct LeaseOracle {
         watches[host.index].ballot = ballot
         watches[host.index].sequence = sequence
         watches[host.index].voters = simulation.quorum.voters(of: host)
-        watch(view, host.index, now)
+        watch(others, host, now)
         count(host, at: now)
         let age = now - watches[host.index].lastWon
         guard age > lease + Self.slack else { return }
@@ -128,17 +133,25 @@ struct LeaseOracle {
         watches[host.index] = Watch(life: host.life)
     }
 
-    private mutating func watch(_ view: [Member], _ index: Int, _ now: Int64) {
+    private mutating func watch(
+        _ view: some RandomAccessCollection<Member>,
+        _ host: SimulatedHost,
+        _ now: Int64
+    ) {
+        let index = host.index
+        let own = host.identity
         let before = watches[index]
         // Most of the time nobody came or went.
-        if view.count(where: \.state.isPresent) == before.presentSince.count,
-            view.allSatisfy({ !$0.state.isPresent || before.presentSince[$0.id] != nil })
+        if view.count(where: { $0.state.isPresent && $0.id != own }) == before.presentSince.count,
+            view.allSatisfy({
+                !$0.state.isPresent || $0.id == own || before.presentSince[$0.id] != nil
+            })
         {
             return
         }
         watches[index].presentSince = [:]
         if before.voters == nil { watches[index].answered = [:] }
-        for member in view where member.state.isPresent {
+        for member in view where member.state.isPresent && member.id != own {
             watches[index].presentSince[member.id] = before.presentSince[member.id] ?? now
             watches[index].answered[member.id] = before.answered[member.id]
         }

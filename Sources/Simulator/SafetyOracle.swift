@@ -68,13 +68,19 @@ struct SafetyOracle {
 
     mutating func check(_ host: SimulatedHost, _ simulation: Simulation) {
         guard let loop = host.loop, let core = host.core else { return }
-        var found: CoreSnapshot?
-        loop.run { found = core.snapshot() }
-        guard let snapshot = found else { return }
-        if isDue(host, simulation) { checkIncarnations(snapshot, host, simulation) }
-        simulation.lease.look(at: host, snapshot, at: simulation.now)
-        simulation.quality.look(at: host.index, snapshot, at: simulation.now)
-        guard let ballot = snapshot.master else { return }
+        var master: Ballot?
+        loop.run { master = core.master }
+        let isDue = isDue(host, simulation)
+        let mayReign = master?.node == host.identity || simulation.lease.isWatching(host)
+        if isDue || mayReign {
+            var found: CoreSnapshot?
+            loop.run { found = core.snapshot() }
+            guard let snapshot = found else { return }
+            if isDue { checkIncarnations(snapshot, host, simulation) }
+            if mayReign { simulation.lease.look(at: host, snapshot, at: simulation.now) }
+        }
+        simulation.quality.look(at: host.index, master, at: simulation.now)
+        guard let ballot = master else { return }
         if let before = obeyed[host.identity], ballot < before {
             simulation.report("S2", "\(host.name) obeys \(ballot) after \(before)")
         }
@@ -166,7 +172,7 @@ struct SafetyOracle {
                 return nil
             }
             simulation.quorum.reigns(ballot, simulation)
-            simulation.lease.reigns(ballot, sequence, host, core.view, simulation)
+            simulation.lease.reigns(ballot, sequence, host, core.others, simulation)
         case .heartbeatReply(let ballot, isObeyed: true):
             if let before = answered[host.identity], ballot < before {
                 simulation.report("S2", "\(host.name) answers \(ballot) after \(before)")

@@ -11,6 +11,7 @@ package final class Simulation: @unchecked Sendable {
     package let scenario: Scenario
     package let seed: UInt64
     private(set) var now: Int64 = 0
+    private var end: Int64
     private(set) var hosts: [SimulatedHost] = []
     var network: SimulatedNetwork
     var trace: Trace
@@ -50,6 +51,7 @@ package final class Simulation: @unchecked Sendable {
         self.hasShadows = hasShadows
         self.scenario = scenario.drawingSwarm(seed: seed)
         self.seed = seed
+        end = self.scenario.duration.wholeNanoseconds
         // One generator for each purpose: more draws for one change nothing for the others.
         let generator = SeededGenerator(seed: seed)
         queue = EventQueue(ties: generator.derived(1))
@@ -75,12 +77,18 @@ package final class Simulation: @unchecked Sendable {
     }
 
     /// Runs the scenario from its beginning to its end or to the first violation; called once.
-    package func run() -> SimulationResult {
+    ///
+    /// - Parameter tell: hears how far it is, about once a virtual second.
+    package func run(tell: ((Duration) -> Void)? = nil) -> SimulationResult {
+        var tellAt: Int64 = tell == nil ? .max : 0
         csimulation_enter()
         begin()
-        let end = scenario.duration.wholeNanoseconds
         while violation == nil, let time = queue.nextTime, time <= end, let entry = queue.pop() {
             now = entry.time
+            if now >= tellAt {
+                tell?(.nanoseconds(now))
+                tellAt = now + 1_000_000_000
+            }
             handle(entry)
         }
         if violation == nil {
@@ -147,6 +155,10 @@ package final class Simulation: @unchecked Sendable {
     private func judgeLiveness() {
         liveness.judge(self)
         guard violation == nil else { return }
+        if liveness.isDone(self) {
+            end = now
+            return
+        }
         outside(after: LivenessOracle.interval) { [unowned self] in judgeLiveness() }
     }
 
@@ -162,6 +174,16 @@ package final class Simulation: @unchecked Sendable {
     func schedule(_ event: SimulatedEvent, after delay: Int64, node: Int) {
         let entry = EventQueue.Entry(time: now + delay, event: event, cause: trace.index)
         queue.push(entry, node: node)
+    }
+
+    /// The place in the queue that an event scheduled now would have.
+    func nextTurn() -> EventQueue.Turn {
+        queue.nextTurn(cause: trace.index)
+    }
+
+    /// Schedules an event with a place that it was given before.
+    func schedule(_ event: SimulatedEvent, at time: Int64, node: Int, _ turn: EventQueue.Turn) {
+        queue.push(.init(time: time, event: event, cause: turn.cause), node: node, turn)
     }
 
     /// Schedules something outside all agents.

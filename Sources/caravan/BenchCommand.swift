@@ -4,6 +4,8 @@ struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
         abstract: "Measure agents on this machine.",
-        subcommands: [BenchMembershipCommand.self, BenchLifeguardCommand.self]
+        subcommands: [
+            BenchMembershipCommand.self, BenchLifeguardCommand.self, BenchSimulatorCommand.self,
+        ]
     )
 }
