@@ -167,7 +167,8 @@ let package = Package(
             [
                 "Diagnosis", "EngineStore", "EventLoop", "GGUF", "Gateway", "LayerPlacement",
                 "LeaderElection",
-                "LlamaEngine", "Primitives", "Processes", "Runtime", "SWIM", "SecureChannel",
+                "LlamaEngine", "LlamaRPC", "Primitives", "Processes", "Runtime", "SWIM",
+                "SecureChannel",
                 "Sockets", "Supervision", "Telemetry", "Wire", "CPosix",
                 product("Logging", "swift-log"),
                 product("Crypto", "swift-crypto"), product("SystemPackage", "swift-system"),
@@ -195,7 +196,7 @@ let package = Package(
             name: "FuzzTargets",
             dependencies: [
                 "Agent", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "LlamaRPC", "Primitives",
-                "Processes", "Simulator", "Telemetry", "Wire", nio,
+                "Processes", "SecureChannel", "Simulator", "Telemetry", "Wire", nio,
             ],
             path: "Tests/Fuzz/Targets",
             swiftSettings: settings
@@ -243,7 +244,13 @@ let package = Package(
             "EngineStoreTests",
             ["EngineStore", "LlamaEngine", "LlamaRPC", "Processes", "Primitives"]
         ),
-        tests("AgentTests", ["Agent", "Diagnosis", "Gateway", "Primitives", "Sockets"]),
+        tests(
+            "AgentTests",
+            [
+                "Agent", "Diagnosis", "EventLoop", "Gateway", "LlamaRPC", "Primitives",
+                "Processes", "Sockets",
+            ]
+        ),
         tests("DiagnosisTests", ["Diagnosis"]),
         tests("TelemetryTests", ["Telemetry", "Primitives", product("Logging", "swift-log")]),
         tests(

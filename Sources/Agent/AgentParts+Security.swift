@@ -1,4 +1,6 @@
 import EventLoop
+import LlamaEngine
+import LlamaRPC
 import Primitives
 import Runtime
 import SecureChannel
@@ -24,7 +26,8 @@ extension AgentParts {
         _ datagrams: UDPSocket,
         _ streams: SocketStreamTransport,
         _ relay: Relay,
-        _ observer: AgentObserver
+        _ observer: AgentObserver,
+        _ filters: SpliceFilters
     ) -> Security? {
         guard let ring, let device else { return nil }
         let cluster = WireHeader.tag(ofCluster: configuration.cluster)
@@ -53,10 +56,38 @@ extension AgentParts {
                 on: loop,
                 identity: device,
                 keys: keys,
-                refused: refused
+                refused: refused,
+                filters: filters
             ),
             beacons: SealedBeacons(on: loop, cluster: cluster, own: device.node, keys: keys)
         )
+    }
+
+    /// What watches over each connection to the RPC server of this device.
+    static func rpcServerFilter(
+        _ children: EngineChildren,
+        _ engine: EngineFacts?,
+        _ observer: AgentObserver
+    ) -> @Sendable () -> any RelayFilter {
+        let hasAccelerators = engine?.accelerators.isEmpty == false
+        let watch = RPCStallWatch(
+            idleLimit: hasAccelerators
+                ? RPCStallWatch.acceleratedIdleLimit : RPCStallWatch.idleLimit
+        )
+        return {
+            RPCServerFilter(watch, process: { children.rpcServerProcess }) { command in
+                let asked = command.map { "\($0)" } ?? "what was sent"
+                observer.log(
+                    LogRecord(
+                        "worker.rpc.stalled",
+                        .error,
+                        "The rpc-server hangs: it does not go on with \(asked), and its process "
+                            + "does not compute. Its connection is closed.",
+                        ["command": .text(asked)]
+                    )
+                )
+            }
+        }
     }
 
     static func warnings(_ ring: KeyRing?, _ exposure: Exposure) -> [String] {

@@ -92,6 +92,10 @@ final class AgentParts: Sendable {
             loop: loop,
             warnings: Self.warnings(ring, exposure)
         )
+        let models = ModelsFolder(configuration.modelsFolder, loop: loop)
+        let children = EngineChildren(engine: engine, models: models, loop: loop)
+        let servers = Self.servers(configuration, exposure, address)
+        let makeFilter = Self.rpcServerFilter(children, engine?.facts, observer)
         security = Self.security(
             configuration,
             ring,
@@ -100,11 +104,10 @@ final class AgentParts: Sendable {
             datagrams,
             plainStreams,
             relay,
-            observer
+            observer,
+            SpliceFilters(rpcServer: (servers.rpcInternal, makeFilter))
         )
         let streams: any StreamTransport = security?.streams ?? plainStreams
-        let models = ModelsFolder(configuration.modelsFolder, loop: loop)
-        let children = EngineChildren(engine: engine, models: models, loop: loop)
         facts = FactsKeeper(configuration, engine: engine?.facts, models: models, loop: loop)
         var coreConfiguration = CoreConfiguration(
             node: node,
@@ -114,7 +117,7 @@ final class AgentParts: Sendable {
                 address: configuration.bind.isUnspecified ? .loopback : configuration.bind,
                 port: configuration.httpPort
             ),
-            servers: Self.servers(configuration, exposure, address),
+            servers: servers,
             facts: facts.begin()
         )
         coreConfiguration.election.policy = configuration.policy
@@ -188,7 +191,14 @@ final class AgentParts: Sendable {
     func start() async throws {
         explainPolicy()
         try await onLoop { [self] in
-            doors.assumeIsolated { $0.begin { [core] in core.endpoint(of: $0) } }
+            doors.assumeIsolated { [core] doors in
+                doors.begin(
+                    WorkerDoors.Members(
+                        endpoint: { core.endpoint(of: $0) },
+                        engine: { core.engine(of: $0) }
+                    )
+                )
+            }
             if let security {
                 try begin(security)
             } else {

@@ -42,9 +42,7 @@ package struct ClusterKeyFile: Sendable {
                 "Others may read the cluster's key; let nobody but you: chmod 600 \(path)"
             )
         }
-        guard let contents = try? JSONDecoder().decode(Contents.self, from: data),
-            contents.format == 1, let ring = Self.ring(contents)
-        else {
+        guard let ring = Self.ring(in: [UInt8](data)) else {
             throw AgentProblem(
                 "The cluster's key is damaged: \(path). Remove the file, and take the key anew "
                     + "with caravan join CODE; another device tells the code: caravan key show"
@@ -55,6 +53,14 @@ package struct ClusterKeyFile: Sendable {
 
     private func permissions(_ attributes: [FileAttributeKey: Any]?) -> UInt16? {
         (attributes?[.posixPermissions] as? Int).map { UInt16(truncatingIfNeeded: $0) }
+    }
+
+    /// The keys that a file holds; nil if it is damaged.
+    package static func ring(in bytes: [UInt8]) -> KeyRing? {
+        guard let contents = try? JSONDecoder().decode(Contents.self, from: Data(bytes)),
+            contents.format == 1
+        else { return nil }
+        return ring(contents)
     }
 
     private static func ring(_ contents: Contents) -> KeyRing? {

@@ -5,16 +5,20 @@ import EventLoop
 import FoundationEssentials
 import LayerPlacement
 import LlamaEngine
+import LlamaRPC
 import Primitives
 import Processes
 import Runtime
 import Supervision
+import Synchronization
 
 /// Starts llama.cpp's programs with the engine of this device.
 final class EngineChildren: ChildSpawner {
     private let engine: Engine?
     private let models: ModelsFolder
     private let loop: any AgentLoop
+    /// The process of the RPC server, while it runs.
+    private let rpcServer = Mutex<Int32?>(nil)
 
     init(engine: Engine?, models: ModelsFolder, loop: any AgentLoop) {
         self.engine = engine
@@ -46,7 +50,10 @@ final class EngineChildren: ChildSpawner {
                 engine.command(server),
                 shownAs: server.displayText(for: engine.facts.features),
                 loop: loop,
-                onEvent: onEvent
+                onEvent: { [self] event in
+                    note(event)
+                    onEvent(event)
+                }
             )
         case .llamaServer(let launch, let endpoint):
             let path = models.file(of: launch.model.name)
@@ -67,6 +74,28 @@ final class EngineChildren: ChildSpawner {
                 loop: loop,
                 onEvent: onEvent
             )
+        }
+    }
+}
+
+extension EngineChildren {
+    private func note(_ event: ChildProcessEvent) {
+        switch event {
+        case .started(let pid, _): rpcServer.withLock { $0 = pid }
+        case .exited: rpcServer.withLock { $0 = nil }
+        case .line, .loads: break
+        }
+    }
+
+    /// What the RPC server of this device does at this moment; called on any thread.
+    var rpcServerProcess: RPCStallWatch.Process {
+        guard let pid = rpcServer.withLock({ $0 }), let account = ProcessAccount.read(pid: pid)
+        else { return .isUnknown }
+        return switch account.state {
+        case .runs, .sleeps: .hasComputed(account.processorTime)
+        case .isStopped: .isStopped
+        case .waitsForDisk: .waitsForDisk
+        case .hasEnded: .isUnknown
         }
     }
 }

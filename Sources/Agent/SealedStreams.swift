@@ -14,6 +14,7 @@ actor SealedStreams: StreamTransport {
     private nonisolated let identity: DeviceIdentity
     private nonisolated let suite: NoiseSuite
     private nonisolated let refusal: @Sendable (String, String) -> Void
+    private nonisolated let filters: SpliceFilters
     private var keys: CurrentKeys
     private var memory = HandshakeMemory()
     /// Streams from outside whose sender is not known yet.
@@ -34,7 +35,8 @@ actor SealedStreams: StreamTransport {
         on loop: PollLoop,
         identity: DeviceIdentity,
         keys: CurrentKeys,
-        refused: @escaping @Sendable (String, String) -> Void
+        refused: @escaping @Sendable (String, String) -> Void,
+        filters: SpliceFilters = SpliceFilters()
     ) {
         self.base = base
         self.relay = relay
@@ -43,6 +45,7 @@ actor SealedStreams: StreamTransport {
         self.keys = keys
         suite = ProcessorFeatures.hasAES ? .aesGCM : .chaChaPoly
         refusal = refused
+        self.filters = filters
     }
 
     func use(_ keys: CurrentKeys) {
@@ -185,12 +188,27 @@ actor SealedStreams: StreamTransport {
             to: local,
             options: RelayOptions(
                 firstRecords: detached.records,
-                tag: RelayTag(ballot: ballot, node: node)
+                tag: RelayTag(ballot: ballot, node: node),
+                makeFilter: filters.maker(for: local)
             )
         )
     }
 
     nonisolated func endSplices(before ballot: Ballot) {
         base.endSplices(before: ballot)
+    }
+
+    nonisolated func endSplices(with member: NodeID) {
+        base.endSplices(with: member)
+    }
+}
+
+/// What sees the bytes of streams that are passed on to a local server.
+struct SpliceFilters: Sendable {
+    /// The server, and what makes a filter for each connection to it, on the relay's thread.
+    var rpcServer: (endpoint: Endpoint, make: @Sendable () -> any RelayFilter)?
+
+    func maker(for local: Endpoint) -> (@Sendable () -> any RelayFilter)? {
+        local == rpcServer?.endpoint ? rpcServer?.make : nil
     }
 }

@@ -12,6 +12,53 @@ struct OpenedService: Sendable {
     /// The keys of the stream; nil where streams are not sealed.
     let records: RecordLayer?
     let node: NodeID?
+
+    init(stream: DetachedStream, records: RecordLayer?, node: NodeID?) {
+        self.stream = stream
+        self.records = records
+        self.node = node
+    }
+
+    /// Takes a connection off the loop; nil if it is not open any more.
+    init?(detaching connection: any StreamConnection, node: NodeID?) {
+        if let sealed = connection as? SealedStream {
+            guard let detached = sealed.detach() else { return nil }
+            self.init(stream: detached.stream, records: detached.records, node: node)
+        } else {
+            guard let stream = connection as? SocketStream, let detached = stream.detach(),
+                detached.unsent.isEmpty
+            else { return nil }
+            self.init(stream: detached, records: nil, node: node)
+        }
+    }
+}
+
+/// A stream to a service that stands and is still in the loop's hands; used on the loop only.
+final class HeldService: @unchecked Sendable {
+    private let connection: any StreamConnection
+    private let node: NodeID?
+    /// Hears what comes, and the end.
+    var onEvent: (@Sendable (StreamEvent) -> Void)?
+
+    init(_ connection: any StreamConnection, node: NodeID?) {
+        self.connection = connection
+        self.node = node
+    }
+
+    fileprivate func handle(_ event: StreamEvent) { onEvent?(event) }
+
+    func send(_ bytes: [UInt8]) { connection.send(bytes) }
+
+    func close() {
+        onEvent = nil
+        connection.close()
+    }
+
+    /// Takes the stream off the loop; nil if it has ended.
+    func take() -> OpenedService? {
+        onEvent = nil
+        return OpenedService(detaching: connection, node: node)
+    }
 }
 
 /// Opens streams to named services of members.
@@ -29,6 +76,8 @@ actor ServiceClient {
     private let header: WireHeader
     private var open: [UInt64: Opening] = [:]
     private var nextOpening: UInt64 = 0
+    /// Streams that stand and that nobody has taken off the loop yet.
+    private var held: [UInt64: HeldService] = [:]
 
     private struct Opening {
         let request: Frame?
@@ -36,7 +85,14 @@ actor ServiceClient {
         let node: NodeID?
         var connection: (any StreamConnection)?
         var reader = FrameReader()
-        let completion: @Sendable (Result<OpenedService, GatewayRefusal>) -> Void
+        let completion: Completion
+    }
+
+    private enum Completion {
+        /// The stream is taken off the loop.
+        case opens(@Sendable (Result<OpenedService, GatewayRefusal>) -> Void)
+        /// The stream stays on the loop for now.
+        case holds(@Sendable (Result<HeldService, GatewayRefusal>) -> Void)
     }
 
     private static let timeout: Duration = .seconds(5)
@@ -66,9 +122,12 @@ actor ServiceClient {
         at endpoint: Endpoint
     ) async throws(GatewayRefusal) -> Int32 {
         let result = await withCheckedContinuation { continuation in
-            begin(endpoint, asking: .openService(service, ballot: ballot), of: node) {
-                continuation.resume(returning: $0)
-            }
+            begin(
+                endpoint,
+                asking: .openService(service, ballot: ballot),
+                of: node,
+                .opens { continuation.resume(returning: $0) }
+            )
         }
         return try plainSocket(try result.get())
     }
@@ -76,7 +135,12 @@ actor ServiceClient {
     /// A connected socket to a server on this machine.
     func connectLocally(to endpoint: Endpoint) async throws(GatewayRefusal) -> Int32 {
         let result = await withCheckedContinuation { continuation in
-            begin(endpoint, asking: nil, of: nil) { continuation.resume(returning: $0) }
+            begin(
+                endpoint,
+                asking: nil,
+                of: nil,
+                .opens { continuation.resume(returning: $0) }
+            )
         }
         return try plainSocket(try result.get())
     }
@@ -94,7 +158,26 @@ actor ServiceClient {
                 endpoint,
                 asking: .openService(service, ballot: ballot),
                 of: node,
-                completion
+                .opens(completion)
+            )
+        }
+    }
+
+    /// Opens a service whose stream stays on the loop until it is taken; the completion comes on
+    /// the loop.
+    nonisolated func hold(
+        _ service: Service,
+        ballot: Ballot?,
+        of node: NodeID,
+        at endpoint: Endpoint,
+        completion: @escaping @Sendable (Result<HeldService, GatewayRefusal>) -> Void
+    ) {
+        assumeIsolated {
+            $0.begin(
+                endpoint,
+                asking: .openService(service, ballot: ballot),
+                of: node,
+                .holds(completion)
             )
         }
     }
@@ -123,7 +206,7 @@ actor ServiceClient {
         _ endpoint: Endpoint,
         asking request: Frame?,
         of node: NodeID?,
-        _ completion: @escaping @Sendable (Result<OpenedService, GatewayRefusal>) -> Void
+        _ completion: Completion
     ) {
         nextOpening += 1
         let id = nextOpening
@@ -139,6 +222,11 @@ actor ServiceClient {
     }
 
     private func happened(_ event: StreamEvent, _ id: UInt64, _ endpoint: Endpoint) {
+        if let service = held[id] {
+            if case .closed = event { held.removeValue(forKey: id) }
+            service.handle(event)
+            return
+        }
         guard let opening = open[id] else { return }
         switch event {
         case .opened:
@@ -177,29 +265,22 @@ actor ServiceClient {
 
     private func handOver(_ id: UInt64) {
         // A server that speaks first would have bytes here that the socket no longer has.
-        guard let opening = open[id], opening.reader.takesNothingMore else {
+        guard let opening = open[id], opening.reader.takesNothingMore,
+            let connection = opening.connection
+        else {
             fail(id, "the stream broke while it was opened")
             return
         }
-        let opened: OpenedService
-        if let sealed = opening.connection as? SealedStream {
-            guard let detached = sealed.detach() else {
-                fail(id, "the stream broke while it was opened")
-                return
-            }
-            opened = OpenedService(
-                stream: detached.stream,
-                records: detached.records,
-                node: opening.node
-            )
-        } else {
-            guard let stream = opening.connection as? SocketStream,
-                let detached = stream.detach(), detached.unsent.isEmpty
-            else {
-                fail(id, "the stream broke while it was opened")
-                return
-            }
-            opened = OpenedService(stream: detached, records: nil, node: opening.node)
+        if case .holds(let completion) = opening.completion {
+            let service = HeldService(connection, node: opening.node)
+            held[id] = service
+            open[id] = nil
+            completion(.success(service))
+            return
+        }
+        guard let opened = OpenedService(detaching: connection, node: opening.node) else {
+            fail(id, "the stream broke while it was opened")
+            return
         }
         open[id]?.connection = nil
         finish(id, .success(opened))
@@ -212,7 +293,12 @@ actor ServiceClient {
     private func finish(_ id: UInt64, _ result: Result<OpenedService, GatewayRefusal>) {
         guard let opening = open.removeValue(forKey: id) else { return }
         opening.connection?.close()
-        opening.completion(result)
+        switch opening.completion {
+        case .opens(let completion): completion(result)
+        case .holds(let completion):
+            // What stands is handed over elsewhere.
+            if case .failure(let refusal) = result { completion(.failure(refusal)) }
+        }
     }
 }
 

@@ -40,8 +40,13 @@ package struct TokenFile: Sendable {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw AgentProblem("The tokens in \(path) cannot be read: whose file is it?")
         }
+        return try Self.entries(in: [UInt8](data), path: path)
+    }
+
+    /// The tokens that a file holds.
+    package static func entries(in bytes: [UInt8], path: String) throws -> [Entry] {
         do {
-            let contents = try JSONDecoder().decode(Contents.self, from: data)
+            let contents = try JSONDecoder().decode(Contents.self, from: Data(bytes))
             guard contents.version == 1 else {
                 throw AgentProblem("\(path) has version \(contents.version), expected 1")
             }

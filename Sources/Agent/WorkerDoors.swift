@@ -1,10 +1,10 @@
 import EventLoop
 import Gateway
+import LlamaRPC
 import Primitives
 import Runtime
-import SecureChannel
 import Sockets
-import Wire
+import Synchronization
 
 /// Doors on this machine's loopback, one for each worker, through which llama-server reaches the
 /// workers' RPC servers: `--rpc` names a door, and whoever enters it comes out at the worker.
@@ -16,9 +16,23 @@ actor WorkerDoors: WorkerTunnels {
     private let services: ServiceClient
     private let relay: Relay
     private let log: @Sendable (LogRecord) -> Void
-    private var whereIs: (@Sendable (NodeID) -> Endpoint?)?
+    private var members: Members?
     private var ballot: Ballot?
-    private var doors: [NodeID: StreamListener] = [:]
+    private var doors: [NodeID: Door] = [:]
+    private let sizes = SharedAllocSizes()
+
+    private struct Door {
+        let listener: StreamListener
+        let way: WorkerWay
+    }
+
+    /// What the doors ask of members; called on the loop.
+    struct Members: Sendable {
+        /// Where the agent of a member is reached.
+        var endpoint: @Sendable (NodeID) -> Endpoint?
+        /// The version of its llama.cpp.
+        var engine: @Sendable (NodeID) -> String?
+    }
 
     static let doorLimit = 64
     /// What a client may say before its way stands.
@@ -40,15 +54,8 @@ actor WorkerDoors: WorkerTunnels {
         self.log = log
     }
 
-    /// - Parameter whereIs: where the agent of a member is reached; called on the loop.
-    func begin(whereIs: @escaping @Sendable (NodeID) -> Endpoint?) {
-        self.whereIs = whereIs
-    }
-
-    func close() {
-        for door in doors.values { door.assumeIsolated { $0.close() } }
-        doors = [:]
-        whereIs = nil
+    func begin(_ members: Members) {
+        self.members = members
     }
 
     nonisolated func endpoint(to worker: NodeID) -> Endpoint? {
@@ -60,26 +67,35 @@ actor WorkerDoors: WorkerTunnels {
             let before = doors.ballot
             doors.ballot = ballot
             guard ballot == nil, let before else { return }
+            for worker in doors.doors.keys.sorted() { doors.doors[worker]?.way.close() }
             doors.relay.end { $0.ballot?.node == before.node && $0.node != nil }
         }
     }
 
     private func door(to worker: NodeID) -> Endpoint? {
-        if let door = doors[worker] { return door.local }
-        guard doors.count < Self.doorLimit else { return nil }
+        if let door = doors[worker] { return door.listener.local }
+        guard let members, doors.count < Self.doorLimit else { return nil }
         do {
-            let door = try StreamListener(
+            let listener = try StreamListener(
                 on: loop,
                 at: Endpoint(address: address, port: 0),
                 streamLimit: Self.clientLimit
             )
-            try door.assumeIsolated { listener in
+            let memory = WorkerMemory(sizes)
+            let way = WorkerWay(
+                on: loop,
+                to: worker,
+                services,
+                memory,
+                members: members
+            )
+            try listener.assumeIsolated { listener in
                 try listener.start { [self] client in
-                    assumeIsolated { $0.enter(client, to: worker) }
+                    assumeIsolated { $0.enter(client, to: worker, way) }
                 }
             }
-            doors[worker] = door
-            return door.local
+            doors[worker] = Door(listener: listener, way: way)
+            return listener.local
         } catch {
             log(
                 LogRecord(
@@ -96,63 +112,153 @@ actor WorkerDoors: WorkerTunnels {
     /// Somebody on this machine wants to a worker.
     private func enter(
         _ client: SocketStream,
-        to worker: NodeID
+        to worker: NodeID,
+        _ way: WorkerWay
     ) -> @Sendable (StreamEvent) -> Void {
-        let visit = Visit(client)
-        guard let ballot, let endpoint = whereIs?(worker) else {
+        guard let ballot else {
             loop.execute { client.close() }
             return { _ in }
         }
-        services.open(.rpcServer, ballot: ballot, of: worker, at: endpoint) { [self] result in
-            assumeIsolated { $0.opened(result, visit, ballot, worker) }
+        let visit = Visit(client, RelayTag(ballot: ballot, node: worker), way)
+        way.find(under: ballot) { [self] manner in
+            // The client is not in its listener's hands yet when this comes at once.
+            loop.execute { [self] in assumeIsolated { $0.go(visit, manner) } }
         }
         return { [self] event in assumeIsolated { _ in visit.handle(event) } }
     }
 
-    private func opened(
-        _ result: Result<OpenedService, GatewayRefusal>,
-        _ visit: Visit,
-        _ ballot: Ballot,
-        _ worker: NodeID
-    ) {
+    private func go(_ visit: Visit, _ manner: WorkerWay.Manner) {
+        switch manner {
+        case .isClosed(let reason): refuse(visit, because: reason)
+        case .passes:
+            visit.way.take { [self] result in
+                assumeIsolated { $0.pass(visit, result) }
+            }
+        case .answers(let facts): answer(visit, facts)
+        }
+    }
+
+    private func refuse(_ visit: Visit, because reason: String) {
+        logRefusal(visit, reason)
+        visit.client.close()
+    }
+
+    private nonisolated func logRefusal(_ visit: Visit, _ reason: String) {
+        let worker = visit.tag.node.map { "\($0)" } ?? ""
+        log(
+            LogRecord(
+                "relay.refused",
+                .warning,
+                "The way to a worker's rpc-server is closed: \(reason)",
+                ["node": .text(worker), "reason": .text(reason)]
+            )
+        )
+    }
+
+    /// Everything passes as it is.
+    private func pass(_ visit: Visit, _ result: Result<OpenedService, GatewayRefusal>) {
         switch result {
         case .failure(let refusal):
-            log(
-                LogRecord(
-                    "relay.refused",
-                    .warning,
-                    "The way to a worker's rpc-server is closed: \(refusal)",
-                    ["node": .text("\(worker)"), "reason": .text("\(refusal)")]
-                )
-            )
-            visit.client.close()
+            visit.way.ended()
+            refuse(visit, because: "\(refusal)")
         case .success(let opened):
             guard !visit.isOver, let client = visit.client.detach() else {
                 relay.discard(opened.stream)
                 visit.client.close()
+                visit.way.ended()
                 return
             }
             relay.join(
                 client,
                 first: visit.early,
                 opened.stream,
-                options: RelayOptions(
-                    secondRecords: opened.records,
-                    tag: RelayTag(ballot: ballot, node: worker)
-                )
+                options: RelayOptions(secondRecords: opened.records, tag: visit.tag),
+                onEnd: { [loop] _ in loop.execute { visit.way.ended() } }
             )
         }
     }
+
+    /// The worker is asked when it is needed.
+    private func answer(_ visit: Visit, _ facts: RPCServerFacts) {
+        guard !visit.isOver, let client = visit.client.detach() else {
+            visit.client.close()
+            return
+        }
+        let way = visit.way
+        let taken = Taken()
+        let counts = ConnectionCounts()
+        relay.join(
+            client,
+            first: visit.early,
+            options: RelayOptions(
+                tag: visit.tag,
+                makeFilter: { RPCDoorFilter(way.memory, facts, counts) }
+            ),
+            opening: { [self] completion in
+                loop.execute { [self] in
+                    taken.note()
+                    way.take { [self] result in
+                        switch result {
+                        case .success(let opened):
+                            completion(
+                                .success(
+                                    RelayOpened(stream: opened.stream, records: opened.records)
+                                )
+                            )
+                        case .failure(let refusal):
+                            logRefusal(visit, "\(refusal)")
+                            completion(.failure(.refused))
+                        }
+                    }
+                }
+            },
+            onEnd: { [loop, log] _ in
+                guard taken.isNoted else { return }
+                log(counts.record(visit.tag))
+                loop.execute { way.ended() }
+            }
+        )
+    }
 }
 
-/// A client between a door and its worker, while the way is opened; used on the loop only.
+extension ConnectionCounts {
+    /// How little the way to the worker was used.
+    fileprivate func record(_ tag: RelayTag) -> LogRecord {
+        LogRecord(
+            "relay.served",
+            .debug,
+            "A connection of llama-server to a worker has ended: \(answeredCount) requests were "
+                + "answered here, \(askedCount) by the worker",
+            [
+                "node": .text(tag.node.map { "\($0)" } ?? ""),
+                "answeredHere": .integer(Int64(clamping: answeredCount)),
+                "answeredThere": .integer(Int64(clamping: askedCount)),
+                "weightBytes": .integer(Int64(clamping: weightByteCount)),
+            ]
+        )
+    }
+}
+
+/// Whether a connection has taken a stream of its way.
+private final class Taken: Sendable {
+    private let value = Atomic(false)
+
+    func note() { value.store(true, ordering: .relaxed) }
+    var isNoted: Bool { value.load(ordering: .relaxed) }
+}
+
+/// A client between a door and its worker, until it is known how it goes; used on the loop only.
 private final class Visit: @unchecked Sendable {
     let client: SocketStream
+    let tag: RelayTag
+    let way: WorkerWay
     private(set) var early: [UInt8] = []
     private(set) var isOver = false
 
-    init(_ client: SocketStream) {
+    init(_ client: SocketStream, _ tag: RelayTag, _ way: WorkerWay) {
         self.client = client
+        self.tag = tag
+        self.way = way
     }
 
     func handle(_ event: StreamEvent) {

@@ -83,6 +83,10 @@ int caravan_own_process_id(void) {
     return (int)getpid();
 }
 
+long long caravan_clock_ticks_per_second(void) {
+    return (long long)sysconf(_SC_CLK_TCK);
+}
+
 bool caravan_signal_group(int leader, int signal_number) {
     // kill(-1) and kill(0) would reach far more than one group.
     if (leader <= 1) return false;

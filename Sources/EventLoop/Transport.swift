@@ -95,6 +95,9 @@ package protocol StreamTransport: AnyObject, Sendable {
 
     /// Ends at once what was spliced in the name of a lower ballot of another master.
     func endSplices(before ballot: Ballot)
+
+    /// Ends at once what passes between this machine and a member that is gone.
+    func endSplices(with member: NodeID)
 }
 
 package enum StreamLimits {

@@ -189,6 +189,11 @@ package final class AgentCore: Sendable {
         }
     }
 
+    /// The version of llama.cpp that a member has, as it says.
+    package func engine(of node: NodeID) -> String? {
+        membership.assumeIsolated { $0.machine.member(node) }?.facts.engine
+    }
+
     /// The members that are here, but for this one.
     package func otherMembers() -> [(node: NodeID, endpoint: Endpoint)] {
         membership.assumeIsolated { membership in

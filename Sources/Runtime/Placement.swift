@@ -23,6 +23,8 @@ package actor Placement {
     private var launchTimers: LoopTimers<LaunchTimer>
     private var workerTimers: LoopTimers<WorkerTimer>
     private var barrier = WriteBarrier<LaunchEffect>()
+    /// The others that took part when that was last told.
+    private var present: [NodeID] = []
     /// The ballot that this member obeys, its own included.
     package private(set) var obeyed: Ballot?
 
@@ -84,6 +86,7 @@ package actor Placement {
     }
 
     func membersChanged(_ others: MemberTable, _ own: Member) {
+        endStreams(to: others)
         // Whom this device cannot dial now: its word on itself, as all others hear it.
         let unreachable = own.facts.gaps.filter { $0.failures.contains(.streams) }.map(\.tag)
         var candidates: [WorkerCandidate] = []
@@ -102,6 +105,18 @@ package actor Placement {
             )
         }
         handle(.candidates(candidates))
+    }
+
+    /// Who is gone answers nothing any more, and a llama-server that waits for it would wait for
+    /// a quarter of an hour; both views are sorted by node.
+    private func endStreams(to others: MemberTable) {
+        for member in present where !others.isPresent(member) {
+            world.streams.endSplices(with: member)
+        }
+        present.removeAll(keepingCapacity: true)
+        for place in others.indices where others[place].state.isPresent {
+            present.append(others[place].id)
+        }
     }
 
     func election(_ event: ElectionEvent) {

@@ -33,6 +33,8 @@ package struct SWIMConfiguration: Sendable, Equatable {
     package var goneSuspicion: Duration = .milliseconds(300)
     /// How long a member is suspect whose whole host has fallen silent, for others too.
     package var vanishedSuspicion: Duration = .seconds(1)
+    /// How long a member is suspect while this agent hears nobody at all.
+    package var cutOffSuspicion: Duration = .seconds(2)
     /// How often two members compare everything they know.
     package var syncInterval: Duration = .seconds(30)
     /// Up to how many members they do so that often; with each doubling above, an interval more

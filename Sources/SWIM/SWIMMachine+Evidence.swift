@@ -108,10 +108,24 @@ extension SWIMMachine {
         // A process that stands still on a living host gets the usual time. So does everybody
         // where answers get lost, and who is silent for this agent alone.
         guard !probe.hostAnswers, lateShare < Self.reliableLateShare else { return }
-        let isAlone = probe.nackers.isEmpty && probe.silentRelays.isEmpty
-        guard isAlone || probe.nackers.count > probe.silentRelays.count else { return }
+        // A relay that is silent itself bears no witness: most likely it is on the other side of
+        // the same cut.
+        let doubters = probe.silentRelays.count { wasHeard($0, since: probe.sentAt) }
+        if probe.nackers.isEmpty, doubters == 0, !probe.silentRelays.isEmpty {
+            // Nobody at all is heard: this agent is cut off, and its doubt of itself, which is
+            // right, must not keep it from serving those who reach it.
+            shorten(probe.target, to: configuration.cutOffSuspicion, at: now, &effects)
+            return
+        }
+        let isAlone = probe.nackers.isEmpty && doubters == 0
+        guard isAlone || probe.nackers.count > doubters else { return }
         let limit = configuration.vanishedSuspicion * (isAlone ? 2 : 1)
         shorten(probe.target, to: limit * healthFactor, at: now, &effects)
+    }
+
+    func wasHeard(_ id: NodeID, since moment: Instant) -> Bool {
+        guard let lastHeard = contact(with: id)?.lastHeard else { return false }
+        return lastHeard > moment
     }
 
     /// One late answer of the last twenty.

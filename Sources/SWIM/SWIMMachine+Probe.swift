@@ -105,6 +105,32 @@ extension SWIMMachine {
         return probes.remove(at: index)
     }
 
+    /// Who is to be looked at after a probe whose relays were silent: these, and all others if
+    /// nobody was heard at all.
+    private func missed(by probe: Probe) -> [NodeID] {
+        guard probe.nackers.isEmpty, presentCount <= configuration.allPairsLimit,
+            !probe.silentRelays.contains(where: { wasHeard($0, since: probe.sentAt) })
+        else { return probe.silentRelays }
+        return others.filter {
+            $0.state == .alive && $0.id != probe.target && !wasHeard($0.id, since: probe.sentAt)
+        }
+        .map(\.id)
+    }
+
+    private mutating func look(
+        atSilent relay: NodeID,
+        _ probe: Probe,
+        _ now: Instant,
+        _ effects: inout [SWIMEffect]
+    ) {
+        guard !probes.contains(where: { $0.target == relay }) else { return }
+        self.probe(relay, at: now, &effects)
+        guard !wasHeard(relay, since: probe.sentAt), let number = probes.last?.number,
+            probes.last?.target == relay
+        else { return }
+        probeIndirectly(number, &effects)
+    }
+
     /// Nobody reached the target.
     mutating func failed(
         _ number: UInt32,
@@ -115,13 +141,15 @@ extension SWIMMachine {
         if probe.silentRelays.isEmpty {
             if probe.nackers.isEmpty, !configuration.parts.chargesOnlyOnEvidence { charge(1) }
         } else {
+            // They are looked at themselves, all of them rather than one a period: who is not heard
+            // at all is missed already, so that others are asked at once. Only then is this
+            // agent's haste lowered.
+            if configuration.parts.usesEvidence, now >= accusesFrom {
+                for id in missed(by: probe) { look(atSilent: id, probe, now, &effects) }
+            }
             // Relays that stayed silent too are evidence against oneself. Without relays there
             // is no evidence either way.
             charge(probe.silentRelays.count)
-            // And against the relays: all of them are looked at, rather than one a period.
-            if configuration.parts.usesEvidence, now >= accusesFrom {
-                for relay in probe.silentRelays { self.probe(relay, at: now, &effects) }
-            }
         }
         guard now >= accusesFrom, let target = member(probe.target), target.state.isPresent else {
             return

@@ -107,8 +107,8 @@ extension SWIMMachine {
         if Mutant.neverBuries.isPlanted { return }
         if now < accusesFrom || doubtsMassDeath(of: suspicion, at: now) {
             // What is here already, and was not read yet, may say otherwise.
-            let rest = max(accusesFrom - now, configuration.period) + configuration.period
-            suspicions[position].suspicion.delay(until: now + rest)
+            let end = max(accusesFrom + configuration.period, (doubtedAt ?? now) + doubtTime)
+            suspicions[position].suspicion.delay(until: end)
             restartTimer(of: position, at: now, &effects)
             return
         }
@@ -121,6 +121,9 @@ extension SWIMMachine {
         tellEverybody(death, &effects)
     }
 
+    /// How long what is here already, and was not read yet, has time to say otherwise.
+    private var doubtTime: Duration { configuration.period * 2 }
+
     /// Whether most members are about to be buried within a short time, which is rarely their
     /// fault; the second time it is believed.
     private mutating func doubtsMassDeath(of suspicion: Suspicion, at now: Instant) -> Bool {
@@ -131,7 +134,7 @@ extension SWIMMachine {
         let lately = others.count { $0.state == .dead && now - $0.since < window }
         let known = presentCount - 1 + lately
         guard known >= 3, 2 * (suspects + lately) > known else { return false }
-        if let doubtedAt, now - doubtedAt < .seconds(30) { return now - doubtedAt < window }
+        if let doubtedAt, now - doubtedAt < .seconds(30) { return now - doubtedAt < doubtTime }
         doubtedAt = now
         charge(2)
         return true

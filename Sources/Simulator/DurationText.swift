@@ -31,7 +31,7 @@ extension Duration {
     }
 
     /// The shortest text that reads as this duration again.
-    var scenarioText: String {
+    package var scenarioText: String {
         let nanoseconds = wholeNanoseconds
         for unit in Self.units.reversed() where unit.nanoseconds <= 1_000_000_000 {
             if nanoseconds % unit.nanoseconds == 0 {

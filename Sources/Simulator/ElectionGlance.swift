@@ -8,7 +8,7 @@ import Wire
 /// one message, or was cut short, gives nothing.
 enum ElectionGlance {
     case heartbeat(Ballot, sequence: UInt32)
-    case heartbeatReply(Ballot, isObeyed: Bool)
+    case heartbeatReply(Ballot, sequence: UInt32, isObeyed: Bool)
     case other
 
     /// Kinds without voters, and the same with them.
@@ -38,7 +38,7 @@ enum ElectionGlance {
         let ballot = Ballot(term: term, node: NodeID(high: high, low: low))
         self =
             isReply
-            ? .heartbeatReply(ballot, isObeyed: bytes[offset] == 1)
+            ? .heartbeatReply(ballot, sequence: sequence, isObeyed: bytes[offset] == 1)
             : .heartbeat(ballot, sequence: sequence)
     }
 
@@ -55,4 +55,10 @@ enum ElectionGlance {
         default: return nil
         }
     }
+}
+
+/// Which heartbeat a member says that it obeys.
+struct ObeyedHeartbeat {
+    let ballot: Ballot
+    let sequence: UInt32
 }

@@ -140,12 +140,12 @@ struct Packet {
     var to: Int
     var source: Endpoint
     private(set) var bytes: [UInt8]
-    /// The ballot of which the sender says that it obeys it.
-    private(set) var obeyed: Ballot?
+    /// The heartbeat of which the sender says that it obeys it.
+    private(set) var obeyed: ObeyedHeartbeat?
     /// In a trace's lines; 0 without one.
     var number: UInt64 = 0
 
-    init(from: Int, to: Int, source: Endpoint, bytes: [UInt8], obeyed: Ballot?) {
+    init(from: Int, to: Int, source: Endpoint, bytes: [UInt8], obeyed: ObeyedHeartbeat?) {
         self.from = from
         self.to = to
         self.source = source

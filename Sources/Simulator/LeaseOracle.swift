@@ -13,6 +13,8 @@ struct LeaseOracle {
         var life = 0
         var ballot: Ballot?
         var sequence: UInt32 = 0
+        /// The heartbeats whose answers still count, and when each was first sent.
+        var sent: [(sequence: UInt32, at: Int64)] = []
         /// When a majority had last obeyed; at first, when the ballot's first heartbeat was sent.
         var lastWon: Int64 = 0
         // Looked up by key only.
@@ -25,6 +27,8 @@ struct LeaseOracle {
     private var watches: [Watch]
     private let lease: Int64
     private let grace: Int64
+    /// How old a heartbeat may be whose answer counts, on the fastest clock that leases allow for.
+    private let answerLimit: Int64
     /// What a lease may be late: the next heartbeat, and clocks that drift.
     private static let slack: Int64 = 1_000_000_000
 
@@ -32,19 +36,28 @@ struct LeaseOracle {
         watches = Array(repeating: Watch(), count: nodeCount)
         let configuration = ElectionConfiguration()
         lease = configuration.lease.wholeNanoseconds
+        answerLimit = lease * 86 / 100
         grace = configuration.newcomerGrace.wholeNanoseconds
     }
 
     /// A member's word that it obeys reached the host.
+    ///
+    /// An answer to a heartbeat of long ago, held up on its way, says nothing of today: neither
+    /// does the member obey now, nor has it been heard since it appeared.
     mutating func obeyed(
-        _ ballot: Ballot,
+        _ heartbeat: ObeyedHeartbeat,
         by member: NodeID,
         to host: SimulatedHost,
         at now: Int64
     ) {
         begin(host)
         // A late word about an earlier ballot wins nothing.
-        guard watches[host.index].ballot == ballot else { return }
+        guard watches[host.index].ballot == heartbeat.ballot,
+            let sent = watches[host.index].sent.last(where: {
+                $0.sequence == heartbeat.sequence
+            }),
+            now - sent.at <= answerLimit
+        else { return }
         watches[host.index].answered[member] = now
     }
 
@@ -56,14 +69,15 @@ struct LeaseOracle {
             // Until now the view was as before; alone, a master is its own majority.
             count(host, at: now)
             watch(snapshot.view, host, now)
-        } else if watches[host.index].ballot != nil {
+        } else if isWatching(host) {
+            // A master that is deposed before its first heartbeat was watched, too.
             watches[host.index] = Watch(life: host.life)
         }
     }
 
-    /// Whether the host said lately that it is master.
+    /// Whether the host was a master lately.
     func isWatching(_ host: SimulatedHost) -> Bool {
-        watches[host.index].ballot != nil
+        watches[host.index].ballot != nil || !watches[host.index].presentSince.isEmpty
     }
 
     /// Whether the heartbeat was not looked at before: one goes to many.
@@ -85,6 +99,8 @@ struct LeaseOracle {
         if watches[host.index].ballot != ballot { watches[host.index].lastWon = now }
         watches[host.index].ballot = ballot
         watches[host.index].sequence = sequence
+        watches[host.index].sent.removeAll { now - $0.at > answerLimit }
+        watches[host.index].sent.append((sequence, now))
         watches[host.index].voters = simulation.quorum.voters(of: host)
         watch(others, host, now)
         count(host, at: now)
@@ -142,14 +158,15 @@ struct LeaseOracle {
         let own = host.identity
         let before = watches[index]
         // Most of the time nobody came or went.
-        if view.count(where: { $0.state.isPresent && $0.id != own }) == before.presentSince.count,
+        let count = 1 + view.count { $0.state.isPresent && $0.id != own }
+        if count == before.presentSince.count,
             view.allSatisfy({
                 !$0.state.isPresent || $0.id == own || before.presentSince[$0.id] != nil
             })
         {
             return
         }
-        watches[index].presentSince = [:]
+        watches[index].presentSince = [own: before.presentSince[own] ?? now]
         if before.voters == nil { watches[index].answered = [:] }
         for member in view where member.state.isPresent && member.id != own {
             watches[index].presentSince[member.id] = before.presentSince[member.id] ?? now

@@ -158,12 +158,12 @@ struct SafetyOracle {
 
     /// Looks into a datagram that leaves a node.
     ///
-    /// - Returns: the ballot of which it says that it is obeyed.
+    /// - Returns: the heartbeat of which it says that it is obeyed.
     mutating func sees(
         _ bytes: Span<UInt8>,
         from host: SimulatedHost,
         _ simulation: Simulation
-    ) -> Ballot? {
+    ) -> ObeyedHeartbeat? {
         // Election messages travel alone; the others need not be looked at here.
         switch ElectionGlance(bytes) {
         case nil: break
@@ -173,13 +173,13 @@ struct SafetyOracle {
             }
             simulation.quorum.reigns(ballot, simulation)
             simulation.lease.reigns(ballot, sequence, host, core.others, simulation)
-        case .heartbeatReply(let ballot, isObeyed: true):
+        case .heartbeatReply(let ballot, let sequence, isObeyed: true):
             if let before = answered[host.identity], ballot < before {
                 simulation.report("S2", "\(host.name) answers \(ballot) after \(before)")
             }
             answered[host.identity] = ballot
-            return ballot
-        case .heartbeatReply(_, isObeyed: false):
+            return ObeyedHeartbeat(ballot: ballot, sequence: sequence)
+        case .heartbeatReply(_, _, isObeyed: false):
             simulation.statistics.records["heartbeat.refused", default: 0] += 1
         case .other: readsVotes(in: bytes, from: host, simulation)
         }

@@ -105,6 +105,8 @@ extension SimulatedWorld: StreamTransport {
     }
 
     func endSplices(before ballot: Ballot) {}
+
+    func endSplices(with member: NodeID) {}
 }
 
 extension SimulatedWorld: DurableStore {

@@ -232,8 +232,8 @@ package final class Simulation: @unchecked Sendable {
         }
         statistics.deliveredCount += 1
         traceArrival(packet)
-        if let ballot = packet.obeyed {
-            lease.obeyed(ballot, by: hosts[packet.from].identity, to: host, at: now)
+        if let obeyed = packet.obeyed {
+            lease.obeyed(obeyed, by: hosts[packet.from].identity, to: host, at: now)
         }
         loop.run { core.membership.receive(packet.bytes.span, from: packet.source) }
     }

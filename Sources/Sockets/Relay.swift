@@ -72,6 +72,22 @@ package final class Relay: Sendable {
         }
     }
 
+    /// Joins a stream to one that is opened when the pair's filter first has something for it.
+    ///
+    /// Until then the filter alone answers. `open` is called on the relay's thread, at most once.
+    package func join(
+        _ stream: DetachedStream,
+        first: [UInt8] = [],
+        options: RelayOptions,
+        opening open: @escaping RelayOpening.Open,
+        onEnd: (@Sendable (RelayResult) -> Void)? = nil
+    ) {
+        let socket = Socket(owning: stream.descriptor)
+        perform(on: [socket], onEnd: onEnd) {
+            $0.join(socket, stream.unsent, first, open, options, onEnd: onEnd)
+        }
+    }
+
     /// Closes a stream that leads nowhere, so that its peer sees a reset.
     package func discard(_ stream: DetachedStream) {
         Socket(owning: stream.descriptor).abort()

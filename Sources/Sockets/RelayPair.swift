@@ -14,33 +14,6 @@ package enum RelaySide: CaseIterable, Sendable {
     }
 }
 
-/// Sees the bytes that pass through a pair, opened, and says what goes on.
-///
-/// Used on the relay's thread only, one call at a time. What it holds back it must bound itself:
-/// the relay reads no more from a side while what came from it waits to be written.
-package protocol RelayFilter: AnyObject {
-    /// Takes bytes read from one side, and appends what each side gets; by rights, to the other
-    /// side what came from this one. An error ends the pair.
-    func pass(
-        _ bytes: ArraySlice<UInt8>,
-        from side: RelaySide,
-        toFirst: inout [UInt8],
-        toSecond: inout [UInt8]
-    ) throws(RelayFilterError)
-
-    /// A side has sent all. Appends what is still to be said.
-    func ended(_ side: RelaySide, toFirst: inout [UInt8], toSecond: inout [UInt8])
-}
-
-/// Why a filter ended its pair.
-package struct RelayFilterError: Error {
-    package let reason: String
-
-    package init(_ reason: String) {
-        self.reason = reason
-    }
-}
-
 /// The keys of a sealed connection of a pair.
 ///
 /// A class, so that records that wait for their rest are not copied with the pair's ends.
@@ -68,10 +41,13 @@ final class RelayPair {
     var second: End
     var fromFirst: RelayDirection
     var toFirst: RelayDirection
+    /// Set until the second side is asked for; nil for pairs whose sides both stand.
+    var opening: RelayOpening?
     /// Set while the second side connects.
     var connectTimer: LoopTimer?
+    var checkTimer: LoopTimer?
     let options: RelayOptions
-    let filter: (any RelayFilter)?
+    private(set) var filter: (any RelayFilter)?
     let onEnd: (@Sendable (RelayResult) -> Void)?
 
     /// - Parameter fromFirst: bytes that were read already, opened; `toFirst` are sealed.
@@ -90,6 +66,11 @@ final class RelayPair {
         self.fromFirst = RelayDirection(first: fromFirst)
         self.toFirst = RelayDirection(first: toFirst)
         self.onEnd = onEnd
+    }
+
+    /// From now on what goes to the second side meets this filter after the one before.
+    func add(_ new: any RelayFilter) {
+        filter = filter.map { RelayFilterChain([$0, new]) } ?? new
     }
 
     subscript(side: RelaySide) -> End {
@@ -125,6 +106,8 @@ final class RelayPair {
     /// What would let the pair go on at this side.
     func interest(of side: RelaySide) -> PollInterest {
         var interest: PollInterest = []
+        // What waits for the second side to be opened is not sealed yet, and bounded so.
+        if side == .first, opening?.waiting.isEmpty == false { return interest }
         if self[from: side].wantsRead { interest.insert(.readable) }
         if self[from: side.other].wantsWrite { interest.insert(.writable) }
         return interest

@@ -58,4 +58,7 @@ package final class SocketStreamTransport: StreamTransport {
             tag.ballot.map { $0 < ballot && $0.node != ballot.node } ?? false
         }
     }
+    package func endSplices(with member: NodeID) {
+        relay.end { $0.node == member }
+    }
 }

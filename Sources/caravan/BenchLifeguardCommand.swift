@@ -80,8 +80,12 @@ struct BenchLifeguardCommand: AsyncParsableCommand {
         }
         var rows: [Row] = []
         for variant in Self.variants {
-            rows.append(await measure(variant, jobs))
-            if Output.errorIsTerminal { Output.writeError("\(variant.name) done") }
+            let row = await measure(variant, jobs)
+            rows.append(row)
+            Output.writeError(
+                "\(variant.name): \(row.falsePositives) false accusations, "
+                    + "\(row.falsePositivesAtHealthy) of them at healthy members"
+            )
         }
         guard let base = rows.first else { return }
         for index in rows.indices {
@@ -151,7 +155,7 @@ struct BenchLifeguardCommand: AsyncParsableCommand {
         var first: [Double] = []
         var every: [Double] = []
         await withTaskGroup(of: (Bool, LifeguardExperiment.Outcome).self) { group in
-            var next = 0
+            var (next, doneCount, told) = (0, 0, ContinuousClock.now)
             func add() {
                 guard next < experiments.count else { return }
                 let experiment = experiments[next]
@@ -161,6 +165,11 @@ struct BenchLifeguardCommand: AsyncParsableCommand {
             for _ in 0..<jobs { add() }
             while let (isPermanent, outcome) = await group.next() {
                 add()
+                doneCount += 1
+                if ContinuousClock.now - told >= .seconds(5) {
+                    told = .now
+                    Output.writeError("\(variant.name): \(doneCount) of \(experiments.count) runs")
+                }
                 row.falsePositives += outcome.falsePositives
                 row.falsePositivesAtHealthy += outcome.falsePositivesAtHealthy
                 row.datagrams += outcome.datagramCount

@@ -46,7 +46,7 @@ struct SimulateRunCommand: AsyncParsableCommand {
         line += SimulateCommand.hexadecimal(result.hash)
         line += ", \(result.virtualTime.inSeconds) s, \(statistics.sentCount) datagrams"
         if let converged = result.convergedAfter {
-            line += ", all well \(converged.inSeconds) s after the network was quiet"
+            line += ", all well \(converged.scenarioText) after the network was quiet"
         }
         if let violation = result.violation {
             Output.write(line + "\n")

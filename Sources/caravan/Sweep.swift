@@ -13,6 +13,9 @@ final class Sweep: Sendable {
     private let start = ContinuousClock.now
     private let state: Mutex<State>
 
+    /// How many violations are told as they are found; the report has them all.
+    private static let toldFailureLimit = 20
+
     private struct State {
         var next: UInt64 = 0
         var doneCount = 0
@@ -99,7 +102,16 @@ final class Sweep: Sendable {
         }
         state.withLock { [result] state in
             state.doneCount += 1
-            if result.violation != nil { state.failureCount += 1 }
+            if let violation = result.violation {
+                state.failureCount += 1
+                // Whoever stops a long sweep knows at least what it found until then.
+                if state.failureCount <= Self.toldFailureLimit {
+                    Output.writeError(
+                        "\(violation.invariant) is violated: caravan simulate run "
+                            + "\(files[index].path) --seed \(seed)"
+                    )
+                }
+            }
             state.summaries[index].add(result)
             if keepsHashes { state.hashes.append((index, seed, result.hash)) }
         }

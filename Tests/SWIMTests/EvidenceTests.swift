@@ -156,9 +156,9 @@ struct EvidenceTests {
         cluster.startAll()
         cluster.run(for: .seconds(10))
         cluster.passes = { from, to, _ in (from == 0) == (to == 0) }
-        cluster.run(for: .seconds(5))
+        cluster.run(for: .seconds(4))
         #expect(cluster.nodes[0].machine.presentCount == 8, "nobody is buried yet")
-        cluster.run(for: .seconds(60))
+        cluster.run(for: .seconds(8))
         #expect(cluster.nodes[0].machine.presentCount == 1)
     }
 

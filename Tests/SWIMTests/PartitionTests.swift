@@ -27,6 +27,28 @@ struct PartitionTests {
         }
     }
 
+    @Test(arguments: [(2, 1), (3, 1), (4, 2), (5, 1), (5, 2), (6, 3), (10, 1), (10, 5)])
+    func `each side of a cut has buried the other within 9.5 s, however small it is`(
+        count: Int,
+        split: Int
+    ) {
+        for seed in 0..<6 as Range<UInt64> {
+            let cluster = SWIMCluster(count: count, seed: seed)
+            cluster.startAll()
+            cluster.beat(every: .milliseconds(500), from: count - 1, for: .seconds(60))
+            cluster.run(for: .seconds(15))
+            cluster.passes = { from, to, _ in (from < split) == (to < split) }
+            let sides = [Array(0..<split), Array(split..<count)]
+            let time = cluster.run(for: .seconds(40)) { cluster in
+                sides.allSatisfy { cluster.agree($0) }
+            }
+            #expect(
+                (time ?? .seconds(99)) < .seconds(9.5),
+                "seed \(seed): \(String(describing: time))"
+            )
+        }
+    }
+
     @Test func `without seeds too, a dead member is told that it is dead and objects`() {
         for seed in 0..<8 as Range<UInt64> {
             let cluster = SWIMCluster(count: 2, seed: seed)

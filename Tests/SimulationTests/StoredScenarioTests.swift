@@ -36,6 +36,11 @@ struct StoredScenarioTests {
         ("swarm-more", 59),
         // launch: a master that knew of nothing wanted never asked those who came later.
         ("swarm-more", 347),
+        // lease: the oracle took a late answer for obedience, and a reign before the last one for
+        // the last one.
+        ("swarm-more", 140), ("swarm-more", 43),
+        // S2 and settled: devices that leave while others come and go.
+        ("swarm-leave", 18), ("swarm-leave", 23), ("swarm-leave", 28), ("swarm-leave", 39),
     ])
     func `what was found once stays mended`(name: String, seed: UInt64) throws {
         let result = Simulation(scenario: try storedScenario(name), seed: seed).run()

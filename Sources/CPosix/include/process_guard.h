@@ -11,6 +11,9 @@ void caravan_guard_if_requested(int argc, char *_Nullable const *_Nonnull argv);
 
 int caravan_own_process_id(void);
 
+/// In which the system counts processor time.
+long long caravan_clock_ticks_per_second(void);
+
 /// Sends a signal to a process group; false when nobody was there to receive it.
 bool caravan_signal_group(int leader, int signal_number);
 

@@ -2,24 +2,50 @@ import Foundation
 import Gateway
 import Namespaces
 import Primitives
+import Processes
 import Synchronization
+import Testing
 
 /// Agents on machines of their own: one network namespace each, one bridge between them.
 ///
-/// They need no llama.cpp. Nothing is faster than `caravan status` in the hub's namespace: this
+/// They need no llama.cpp unless they are given one, and then they have a key in common. Nothing
+/// is faster than `caravan status` in the hub's namespace: this
 /// process itself reaches none of their addresses.
 final class NamespaceCluster: Sendable {
     let network: NamespaceNetwork
     private let folder: String
     private let all = Mutex<[TestAgent]>([])
+    private let engine: Engine?
 
-    fileprivate init(_ network: NamespaceNetwork) throws {
+    /// What agents need to run a model.
+    fileprivate struct Engine {
+        let folder: String
+        let models: String
+    }
+
+    fileprivate init(_ network: NamespaceNetwork, _ engine: Engine?) async throws {
         self.network = network
+        self.engine = engine
         folder = TestFolder.path + "/namespaces-\(Loopback.network())"
         try FileManager.default.createDirectory(
             atPath: folder + "/models",
             withIntermediateDirectories: true
         )
+        guard engine != nil else { return }
+        let made = try await Built.run(["init", "--state", folder + "/key"])
+        guard made.exit.isSuccess else { throw Problem(made.standardError) }
+    }
+
+    private func giveKey(to state: String) {
+        do {
+            let files = FileManager.default
+            try files.createDirectory(atPath: state, withIntermediateDirectories: true)
+            let path = state + "/cluster.key"
+            try files.copyItem(atPath: folder + "/key/cluster.key", toPath: path)
+            try files.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+        } catch {
+            Issue.record("no key for \(state): \(error)")
+        }
     }
 
     private static let checking = Task { () -> Result<Void, Problem> in
@@ -51,7 +77,8 @@ final class NamespaceCluster: Sendable {
     ) -> TestAgent {
         let node = agents.count
         let name = NamespaceNetwork.name(of: node)
-        var words = ["--models", folder + "/models", "--engine", folder + "/none"]
+        var words = ["--models", engine?.models ?? folder + "/models"]
+        words += ["--engine", engine?.folder ?? folder + "/none"]
         words += ["--memory", "1GiB", "--log-level", "debug", "--http-open"]
         for seed in seeds { words += ["--seed", "\(seed.agentEndpoint)"] }
         if !discovers { words.append("--no-discovery") }
@@ -59,8 +86,10 @@ final class NamespaceCluster: Sendable {
             name: name,
             address: network.address(of: node),
             folder: folder + "/\(name)",
+            isOpen: engine == nil,
             arguments: words + arguments
         )
+        if engine != nil { giveKey(to: agent.folder) }
         agent.place(on: TestAgent.Machine(network: network, node: node))
         all.withLock { $0.append(agent) }
         agent.start()
@@ -71,6 +100,39 @@ final class NamespaceCluster: Sendable {
     @discardableResult
     func agree(_ agents: [TestAgent]? = nil) async throws -> ClusterStatus {
         try await TestCluster.agreement(of: agents ?? self.agents)
+    }
+
+    /// Launches a model, as `caravan launch` does, which runs where the address means something.
+    func launch(_ model: String, through agent: TestAgent) async throws {
+        let output = try await runForOutput(
+            network.hubCommand(
+                ChildCommand(
+                    executable: Built.caravan,
+                    arguments: ["launch", model, "--context", "16384"]
+                        + ["--host", "\(agent.address)"]
+                )
+            ),
+            guardedBy: Built.guardBinary,
+            timeout: TestCluster.launchLimit
+        )
+        guard output.exit.isSuccess else {
+            throw Problem(output.standardOutput + output.standardError)
+        }
+    }
+
+    /// A chat whose events come as the lines of a program, until it is killed.
+    func streamedChat(_ agent: TestAgent, maxTokens: Int) -> RunningProgram {
+        let body = (try? Asking.body("Hello there", maxTokens: maxTokens, stream: true)) ?? []
+        let url = "http://\(agent.endpoint(TestAgent.httpPort))/v1/chat/completions"
+        return RunningProgram(
+            network.hubCommand(
+                ChildCommand(
+                    executable: "/usr/bin/curl",
+                    arguments: ["-sN", "-H", "Content-Type: application/json"]
+                        + ["-d", String(decoding: body, as: UTF8.self), url]
+                )
+            )
+        )
     }
 
     fileprivate func end(failed: Bool) async {
@@ -86,8 +148,14 @@ final class NamespaceCluster: Sendable {
 }
 
 /// Gives a test a network of namespaces with agents, and clears up after it however it ends.
+///
+/// - Parameters:
+///   - engine: the folder of llama.cpp, if the agents shall run models.
+///   - models: the folder with their models.
 func withNamespaces(
     _ nodeCount: Int,
+    engine: String? = nil,
+    models: String = "",
     _ body: (NamespaceCluster) async throws -> Void
 ) async throws {
     let failuresBefore = Failures.count
@@ -96,7 +164,10 @@ func withNamespaces(
         hub: .apart,
         guardedBy: Built.guardBinary
     ) { network in
-        let cluster = try NamespaceCluster(network)
+        let cluster = try await NamespaceCluster(
+            network,
+            engine.map { NamespaceCluster.Engine(folder: $0, models: models) }
+        )
         do {
             try await body(cluster)
         } catch {

@@ -21,7 +21,7 @@ package struct FuzzTarget: Sendable {
     }
 
     /// Every reader of bytes from outside; a new one goes into the file of its kind.
-    package static let all: [FuzzTarget] = wire + llama + files + text
+    package static let all: [FuzzTarget] = wire + secure + llama + files + text
 
     package static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }
 }

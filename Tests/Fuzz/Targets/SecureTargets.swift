@@ -1,0 +1,254 @@
+import Agent
+import Primitives
+import SecureChannel
+
+// What arrives from whoever says to belong to the cluster, and what keeps its keys.
+//
+// The first byte of an input chooses: 0 feeds the rest as it is; others let two devices of one
+// cluster talk, and alter what passes between them.
+extension FuzzTarget {
+    static let secure: [FuzzTarget] = [
+        FuzzTarget("sealed-datagram", "datagrams to a device with a key; or altered ones") {
+            bytes in
+            guard let first = bytes.first, let devices = SealedPair() else { return }
+            if first == 0 {
+                try devices.receive(Array(bytes.dropFirst()).measuredPieces)
+            } else {
+                try devices.talk(altering: Int(first - 1) % 5, Alteration(bytes.dropFirst()))
+            }
+        },
+        FuzzTarget("sealed-stream", "a stream to a device with a key; or an altered one") {
+            bytes in
+            guard let first = bytes.first, let pair = StreamPair() else { return }
+            if first == 0 {
+                try pair.receive(Array(bytes.dropFirst()).pieces)
+            } else {
+                try pair.talk(altering: Int(first - 1) % 4, Alteration(bytes.dropFirst()))
+            }
+        },
+        FuzzTarget("sealed-record", "records of an open stream; or altered ones") { bytes in
+            guard let first = bytes.first, let (sender, receiver) = StreamPair.records else {
+                return
+            }
+            var (sending, receiving) = (sender, receiver)
+            let said = Array("What a stream carries, in more than one record.".utf8)
+            var sealed: [UInt8] = []
+            if first == 0 {
+                sealed = Array(bytes.dropFirst())
+            } else {
+                try? sending.seal(said.prefix(20), into: &sealed)
+                try? sending.seal(said.dropFirst(20), into: &sealed)
+                try? sending.end(into: &sealed)
+                sealed = Alteration(bytes.dropFirst()).applied(to: sealed)
+            }
+            var plain: [UInt8] = []
+            for piece in ([first] + sealed).pieces {
+                guard (try? receiving.receive(piece[...], into: &plain)) != nil else { break }
+            }
+            try expect(said.starts(with: plain), "an altered record was opened")
+            try expect(
+                receiving.unreadByteCount <= RecordLayer.plainByteLimit + 64,
+                "\(receiving.unreadByteCount) bytes wait for their rest"
+            )
+        },
+        FuzzTarget("sealed-beacon", "a beacon; or an altered one") { bytes in
+            guard let first = bytes.first, let keys = SealedPair.keys else { return }
+            var receiver = BeaconSeal(own: NodeID(1), keys: keys)
+            var beacon = Array(bytes.dropFirst())
+            var isGenuine = false
+            if first != 0 {
+                var sender = BeaconSeal(own: NodeID(2), keys: keys)
+                let genuine = sender.seal(Array("here".utf8), time: 7)
+                beacon = Alteration(bytes.dropFirst()).applied(to: genuine)
+                isGenuine = beacon == genuine
+            }
+            let opened = try? receiver.open(beacon)
+            try expect((opened != nil) == isGenuine, "a beacon without the key's seal was opened")
+        },
+        FuzzTarget("key-ring", "the keys that another member hands on") { bytes in
+            guard let ring = try? KeyRing(decoding: bytes.span, at: 0) else { return }
+            let again = try? KeyRing(decoding: ring.encoded(at: 0).span, at: 0)
+            try expect(again == ring, "what was read is written as something else")
+        },
+        FuzzTarget("join-code", "a join code, as people type it") { bytes in
+            guard let key = try? JoinCode.key(from: bytes.text) else { return }
+            let again = try? JoinCode.key(from: JoinCode.text(for: key))
+            try expect(again == key, "the code of a key gives another key")
+        },
+        FuzzTarget("key-file", "the file that keeps the cluster's keys") { bytes in
+            _ = ClusterKeyFile.ring(in: bytes)
+        },
+        FuzzTarget("token-file", "the file that keeps the hashes of tokens") { bytes in
+            _ = try? TokenFile.entries(in: bytes, path: "tokens.json")
+        },
+    ]
+}
+
+/// Bytes that are changed: two bytes of position, one of what is changed there, again and again.
+private struct Alteration {
+    private let changes: ArraySlice<UInt8>
+
+    init(_ bytes: ArraySlice<UInt8>) {
+        changes = bytes.prefix(12)
+    }
+
+    func applied(to bytes: [UInt8]) -> [UInt8] {
+        var bytes = bytes
+        var rest = changes
+        while !bytes.isEmpty, let high = rest.popFirst(), let low = rest.popFirst(),
+            let mask = rest.popFirst()
+        {
+            bytes[(Int(high) << 8 | Int(low)) % bytes.count] ^= mask
+        }
+        return bytes
+    }
+}
+
+/// Two devices of one cluster and the datagrams between them.
+private struct SealedPair {
+    static let keys = ClusterKey(bytes: Array(repeating: 7, count: ClusterKey.byteCount)).map {
+        KeyRing($0).keys(cluster: "caravan", at: 0)
+    }
+    static let identities = [3, 5].compactMap {
+        DeviceIdentity(secret: Array(repeating: $0 as UInt8, count: 32))
+    }
+    private static let endpoints = [1, 2].map { number -> Endpoint in
+        Endpoint(address: .v4(0x7F00_0000 + number), port: 52414)
+    }
+    private static let message = Array("what nobody else is to read".utf8)
+
+    private let devices: [DatagramSessions]
+
+    init?() {
+        guard let keys = Self.keys, Self.identities.count == 2 else { return nil }
+        devices = Self.identities.map { DatagramSessions(identity: $0, keys: keys) }
+    }
+
+    func receive(_ datagrams: [[UInt8]]) throws {
+        var device = devices[1]
+        for datagram in datagrams {
+            var message: [UInt8] = []
+            let sender = try? device.open(
+                datagram,
+                from: Self.endpoints[0],
+                at: .origin,
+                into: &message
+            )
+            try expect((sender ?? nil) == nil && message.isEmpty, "a stranger was believed")
+        }
+        try expect(device.sessionCount == 0, "a stranger has a session")
+    }
+
+    /// Says something from the one to the other, and alters the datagram of that number.
+    func talk(altering number: Int, _ alteration: Alteration) throws {
+        var devices = devices
+        var bytes: [UInt8] = []
+        _ = devices[0].seal(Self.message, to: Self.endpoints[1], at: .origin, into: &bytes)
+        var count = 0
+        for turn in 0..<6 {
+            let (from, to) = (turn % 2, 1 - turn % 2)
+            let outbox = devices[from].outbox
+            devices[from].outbox = []
+            for datagram in outbox {
+                let altered =
+                    count == number ? alteration.applied(to: datagram.bytes) : datagram.bytes
+                count += 1
+                var message: [UInt8] = []
+                let sender = try? devices[to].open(
+                    altered,
+                    from: Self.endpoints[from],
+                    at: .origin,
+                    into: &message
+                )
+                guard sender ?? nil != nil else { continue }
+                try expect(altered == datagram.bytes, "an altered datagram was opened")
+                try expect(message == Self.message, "another message came out")
+            }
+        }
+    }
+}
+
+/// Two devices of one cluster and a stream between them.
+private struct StreamPair {
+    static let records: (RecordLayer, RecordLayer)? = {
+        guard var pair = StreamPair(), (try? pair.shakeHands(altering: nil)) != nil,
+            let first = pair.dialler.takeRecords(), let second = pair.listener.takeRecords()
+        else { return nil }
+        return (first, second)
+    }()
+
+    private var dialler: StreamSeal
+    private var listener: StreamSeal
+    private let hello: [UInt8]
+    private var memory = HandshakeMemory()
+    private var events: [StreamSeal.Event] = []
+
+    init?() {
+        guard let keys = SealedPair.keys, SealedPair.identities.count == 2,
+            let (seal, hello) = try? StreamSeal.connecting(
+                for: .frames,
+                suite: .allCases[0],
+                identity: SealedPair.identities[0],
+                keys: keys
+            )
+        else { return nil }
+        (dialler, self.hello) = (seal, hello)
+        listener = StreamSeal(accepting: SealedPair.identities[1], keys: keys)
+    }
+
+    func receive(_ pieces: [[UInt8]]) throws {
+        var pair = self
+        var answer: [UInt8] = []
+        for piece in pieces {
+            let isTaken: Void? = try? pair.listener.receive(
+                piece,
+                memory: &pair.memory,
+                answer: &answer,
+                events: &pair.events
+            )
+            if isTaken == nil { break }
+        }
+        try expect(pair.events.isEmpty, "a stranger was let in")
+    }
+
+    func talk(altering number: Int, _ alteration: Alteration) throws {
+        var pair = self
+        let isAltered = (try? pair.shakeHands(altering: (number, alteration))) ?? true
+        let said = Array("hello".utf8)
+        var sealed: [UInt8] = []
+        guard (try? pair.dialler.seal(said, into: &sealed)) != nil else { return }
+        let record = number == 3 ? alteration.applied(to: sealed) : sealed
+        var answer: [UInt8] = []
+        pair.events = []
+        _ = try? pair.listener.receive(
+            record,
+            memory: &pair.memory,
+            answer: &answer,
+            events: &pair.events
+        )
+        let received = pair.events.contains { if case .received = $0 { true } else { false } }
+        try expect(
+            !received || (!isAltered && record == sealed),
+            "a stream went on after it was altered"
+        )
+    }
+
+    /// - Returns: whether something was altered on its way.
+    private mutating func shakeHands(altering: (number: Int, Alteration)?) throws -> Bool {
+        var isAltered = false
+        var bytes = hello
+        for step in 0..<3 {
+            let sent = bytes
+            if let altering, altering.number == step { bytes = altering.1.applied(to: sent) }
+            isAltered = isAltered || bytes != sent
+            var answer: [UInt8] = []
+            if step % 2 == 0 {
+                try listener.receive(bytes, memory: &memory, answer: &answer, events: &events)
+            } else {
+                try dialler.receive(bytes, memory: &memory, answer: &answer, events: &events)
+            }
+            bytes = answer
+        }
+        return isAltered
+    }
+}
