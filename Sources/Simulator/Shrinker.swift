@@ -19,6 +19,7 @@ package struct Shrinker {
 
     private let seed: UInt64
     private let mayContinue: () -> Bool
+    private let isMeant: (Scenario) -> Bool
     private let tell: (_ runCount: Int, _ faultCount: Int) -> Void
     private let original: Scenario
     private let originalViolation: Violation
@@ -29,12 +30,15 @@ package struct Shrinker {
 
     /// - Parameters:
     ///   - mayContinue: asked before each run; time and runs are the caller's to limit.
+    ///   - accepts: whether a smaller scenario that breaks the same property still shows what is
+    ///     looked for.
     ///   - tell: how far it is.
     /// - Returns: nil if the seed breaks nothing.
     package static func shrink(
         _ scenario: Scenario,
         seed: UInt64,
         mayContinue: @escaping () -> Bool = { true },
+        accepts: @escaping (Scenario) -> Bool = { _ in true },
         tell: @escaping (_ runCount: Int, _ faultCount: Int) -> Void = { _, _ in }
     ) -> Outcome? {
         var drawn = scenario.drawingSwarm(seed: seed)
@@ -45,6 +49,7 @@ package struct Shrinker {
         var shrinker = Shrinker(
             seed: seed,
             mayContinue: mayContinue,
+            isMeant: accepts,
             tell: tell,
             original: drawn,
             originalViolation: violation,
@@ -131,7 +136,9 @@ package struct Shrinker {
         }
         runCount += 1
         let found = Simulation(scenario: judged(candidate), seed: seed).run().violation
-        guard let found, found.invariant == violation.invariant else { return false }
+        guard let found, found.invariant == violation.invariant, isMeant(judged(candidate)) else {
+            return false
+        }
         best = candidate
         violation = found
         tell(runCount, best.faults.count)

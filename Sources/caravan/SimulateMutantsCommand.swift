@@ -77,9 +77,17 @@ struct SimulateMutantsCommand: AsyncParsableCommand {
     ) throws -> Bool {
         let clock = ContinuousClock()
         let start = clock.now
-        let outcome = Shrinker.shrink(file.scenario, seed: seed) {
-            clock.now - start < Self.shrinkLimit
-        }
+        let outcome = Shrinker.shrink(
+            file.scenario,
+            seed: seed,
+            mayContinue: { clock.now - start < Self.shrinkLimit },
+            // What breaks without the mutant, too, says nothing of it.
+            accepts: { smaller in
+                Mutant.plant(nil)
+                defer { Mutant.plant(mutant) }
+                return Simulation(scenario: smaller, seed: seed).run().violation == nil
+            }
+        )
         guard let outcome else { return false }
         let milliseconds = Int((clock.now - start).inSeconds * 1000)
         if let keep {
