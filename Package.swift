@@ -182,8 +182,9 @@ let package = Package(
         .executableTarget(
             name: "caravan",
             dependencies: [
-                "Agent", "Diagnosis", "EngineStore", "GGUF", "Gateway", "LlamaEngine", "Primitives",
-                "Processes", "SWIM", "SecureChannel", "Simulator", "Telemetry",
+                "Agent", "Diagnosis", "EngineStore", "EventLoop", "GGUF", "Gateway", "LlamaEngine",
+                "Primitives", "Processes", "SWIM", "SecureChannel", "Simulator", "Sockets",
+                "Telemetry",
                 product("SystemPackage", "swift-system"),
                 product("ArgumentParser", "swift-argument-parser"),
                 "Namespaces", "Replay",

@@ -1,4 +1,5 @@
 import FoundationEssentials
+package import SecureChannel
 
 /// What this machine's processor can.
 enum ProcessorFeatures {
@@ -14,4 +15,11 @@ enum ProcessorFeatures {
         return true
         #endif
     }()
+}
+
+extension NoiseSuite {
+    /// The faster one on this machine.
+    package static var preferred: NoiseSuite {
+        ProcessorFeatures.hasAES ? .aesGCM : .chaChaPoly
+    }
 }

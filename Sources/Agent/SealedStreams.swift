@@ -43,7 +43,7 @@ actor SealedStreams: StreamTransport {
         self.loop = loop
         self.identity = identity
         self.keys = keys
-        suite = ProcessorFeatures.hasAES ? .aesGCM : .chaChaPoly
+        suite = .preferred
         refusal = refused
         self.filters = filters
     }

@@ -5,7 +5,8 @@ struct BenchCommand: AsyncParsableCommand {
         commandName: "bench",
         abstract: "Measure agents on this machine.",
         subcommands: [
-            BenchMembershipCommand.self, BenchLifeguardCommand.self, BenchSimulatorCommand.self,
+            BenchMembershipCommand.self, BenchLifeguardCommand.self, BenchRelayCommand.self,
+            BenchSimulatorCommand.self,
         ]
     )
 }

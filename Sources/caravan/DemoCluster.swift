@@ -31,15 +31,28 @@ final class DemoCluster: Sendable {
     private let models: String
     private let cluster: String
     private let memory: [String]
+    private let more: [String]
     private let greeted = Mutex<Set<String>>([])
-    private let isQuiet = Mutex(false)
+    private let isQuiet: Mutex<Bool>
     private let told = Mutex<[String: Set<String>]>([:])
     private let running = Mutex<[ChildProcess]>([])
     private let ended = Mutex<[String]>([])
     private let following = Mutex<[Task<Void, Never>]>([])
 
-    /// - Parameter memory: what each agent says it offers; nil for what is measured.
-    init(folder: String, engine: String, models: String, memory: ByteCount?) {
+    /// - Parameters:
+    ///   - memory: what each agent says it offers; nil for what is measured.
+    ///   - more: for the command line of each agent.
+    ///   - isQuiet: whether what agents log is left out.
+    init(
+        folder: String,
+        engine: String,
+        models: String,
+        memory: ByteCount?,
+        arguments more: [String] = [],
+        isQuiet: Bool = false
+    ) {
+        self.more = more
+        self.isQuiet = Mutex(isQuiet)
         self.memory = memory.map { ["--memory", String($0.bytes)] } ?? []
         self.folder = folder
         self.engine = engine
@@ -65,9 +78,12 @@ final class DemoCluster: Sendable {
         return agent
     }
 
-    private func client(_ agent: Member) -> GatewayClient {
+    func client(_ agent: Member) -> GatewayClient {
         GatewayClient(endpoint: Endpoint(address: agent.address, port: Self.httpPort))
     }
+
+    /// Of the agents that run.
+    var processIDs: [Int32] { running.withLock { $0.compactMap(\.pid) } }
 
     // MARK: - Life
 
@@ -83,7 +99,7 @@ final class DemoCluster: Sendable {
                     "agent", "--name", agent.name, "--cluster", cluster,
                     "--bind", "\(agent.address)", "--state", agent.state, "--models", models,
                     "--engine", engine, "--seed", "\(agents[0].address)",
-                ] + memory
+                ] + memory + more
             )
             let process = ChildProcess.start(command) { [self] event in
                 if case .exited = event { ended.withLock { $0.append(agent.name) } }
@@ -207,7 +223,9 @@ final class DemoCluster: Sendable {
                 from: Data(event.data.utf8)
             )
             guard let current = status.model, current.name == model else { continue }
-            if let progress = current.progress.map({ Int($0 * 10) }), progress != shownProgress {
+            if let progress = current.progress.map({ Int($0 * 10) }), progress != shownProgress,
+                !isQuiet.withLock({ $0 })
+            {
                 shownProgress = progress
                 Step.say("Loading: \(progress * 10) %")
             }
