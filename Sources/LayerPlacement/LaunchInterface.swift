@@ -83,6 +83,24 @@ package enum LaunchTimer: Hashable, Sendable {
     case abandoned
 }
 
+extension LaunchTimer: TimerName {
+    package static var slotCount: Int { 8 }
+
+    package var slot: Int? {
+        switch self {
+        case .collected: 0
+        case .announce: 1
+        case .firstAnswer: 2
+        case .workersReady: 3
+        case .probesDone: 4
+        case .stalled: 5
+        case .retry: 6
+        case .abandoned: 7
+        case .probe: nil
+        }
+    }
+}
+
 /// How to start llama-server.
 package struct ServerLaunch: Equatable, Sendable {
     package var model: WantedModel

@@ -20,6 +20,16 @@ package enum WorkerTimer: Hashable, Sendable {
     case orphaned
 }
 
+extension WorkerTimer: TimerName {
+    package static var slotCount: Int { 1 }
+
+    package var slot: Int? {
+        switch self {
+        case .orphaned: 0
+        }
+    }
+}
+
 package enum WorkerEffect: Equatable, Sendable {
     /// Start the RPC server; if one runs, stop it first: what it holds belongs to another session.
     case startServer

@@ -84,6 +84,21 @@ package enum ElectionTimer: Hashable, Sendable {
     case release
 }
 
+extension ElectionTimer: TimerName {
+    package static var slotCount: Int { 6 }
+
+    package var slot: Int? {
+        switch self {
+        case .election: 0
+        case .vote: 1
+        case .heartbeat: 2
+        case .lease: 3
+        case .transfer: 4
+        case .release: 5
+        }
+    }
+}
+
 package enum ElectionEffect: Equatable, Sendable {
     case send(ElectionMessage, to: NodeID)
     /// The record must be on disk before the effects that follow are performed.

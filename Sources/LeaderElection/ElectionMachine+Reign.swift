@@ -95,12 +95,16 @@ extension ElectionMachine {
             }
             return
         }
+        // The lists of a large cluster are changed in place only while nobody else holds them.
+        role = .follower
         keepHeld(reply, by: member, &reign)
-        role = .master(reign)
         guard configuration.policy == .quorum || isPresent(member),
             let sent = reign.sent.first(where: { $0.sequence == reply.sequence })
-        else { return }
-        let index = reign.answers.firstIndex { $0.node >= member } ?? reign.answers.count
+        else {
+            role = .master(reign)
+            return
+        }
+        let index = reign.answers.sortedIndex { $0.node < member }
         if index < reign.answers.count, reign.answers[index].node == member {
             reign.answers[index].at = max(reign.answers[index].at, sent.at)
         } else {
@@ -115,20 +119,37 @@ extension ElectionMachine {
     /// has obeyed.
     mutating func renewLease(at now: Instant, _ effects: inout [ElectionEffect]) {
         guard case .master(var reign) = role else { return }
+        if !reign.newcomers.isEmpty {
+            reign.newcomers.removeAll { newcomer in
+                now - newcomer.since > configuration.newcomerGrace
+                    || reign.answers.contains { $0.node == newcomer.node }
+            }
+            role = .master(reign)
+        }
+        let majority = majority(without: reign.newcomers.count)
+        guard mayExtendLease(of: reign, majority, at: now) else { return }
         let answers = reign.answers.filter { countsForMajority($0.node) }
         let moments = ([now] + answers.map(\.at)).sorted(by: >)
-        reign.newcomers.removeAll { newcomer in
-            now - newcomer.since > configuration.newcomerGrace
-                || reign.answers.contains { $0.node == newcomer.node }
-        }
-        role = .master(reign)
-        let majority = majority(without: reign.newcomers.count)
         guard moments.count >= majority else { return }
         let end = moments[majority - 1] + configuration.lease
         guard end > reign.leaseEnd else { return }
         reign.leaseEnd = end
         role = .master(reign)
         effects.append(.setTimer(.lease, after: end - now))
+    }
+
+    /// Whether so many may have obeyed later than the lease counts from, which most answers in a
+    /// large cluster do not change: without sorting, and before it is looked at who counts.
+    private func mayExtendLease(of reign: Reign, _ majority: Int, at now: Instant) -> Bool {
+        let start = reign.leaseEnd - configuration.lease
+        var count = now > start ? 1 : 0
+        guard count < majority else { return true }
+        guard reign.sent.last.map({ $0.at > start }) ?? true else { return false }
+        for answer in reign.answers where answer.at > start {
+            count += 1
+            if count >= majority { return true }
+        }
+        return false
     }
 
     func hasLeaseEnded(at now: Instant) -> Bool {

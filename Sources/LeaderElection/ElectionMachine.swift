@@ -209,7 +209,7 @@ package struct ElectionMachine: Sendable {
 
     /// Takes everybody for a member who is there and runs the same policy.
     mutating func countMembers(at now: Instant, _ effects: inout [ElectionEffect]) {
-        let known = members.map(\.node)
+        let known = members
         // Usually it is the same list, which is long in large clusters.
         members = foreigners.isEmpty ? seen : seen.filter { !hasOtherPolicy($0.node) }
         // Fewer members may need fewer votes, and fewer answers.
@@ -221,7 +221,7 @@ package struct ElectionMachine: Sendable {
                 reign.answers.removeAll { !isPresent($0.node) }
             }
             reign.newcomers.removeAll { !isPresent($0.node) }
-            for standing in members where !known.contains(standing.node) {
+            for standing in members where !Self.contains(standing.node, in: known) {
                 reign.newcomers.append((standing.node, now))
             }
             role = .master(reign)
@@ -254,7 +254,12 @@ package struct ElectionMachine: Sendable {
     // MARK: - Shared
 
     func isPresent(_ node: NodeID) -> Bool {
-        members.contains { $0.node == node }
+        Self.contains(node, in: members)
+    }
+
+    private static func contains(_ node: NodeID, in standings: [Standing]) -> Bool {
+        let index = standings.sortedIndex { $0.node < node }
+        return index < standings.count && standings[index].node == node
     }
 
     /// Raises the known term; a vote belongs to its term.

@@ -5,6 +5,7 @@ package import Primitives
 /// A better-ranked newcomer never unseats a working master: this only orders who stands first
 /// when there is none, who gets a mastership that is given up, and who becomes a voter.
 package struct Standing: Comparable, Hashable, Sendable {
+    package var node: NodeID
     /// Whether it takes work at all; false for a device that is drained.
     package var takesWork: Bool
     /// Whether it has a llama-server at all.
@@ -16,7 +17,6 @@ package struct Standing: Comparable, Hashable, Sendable {
     package var isOnMains: Bool
     /// For how long it has been up, roughly: views of it differ by seconds, and must agree.
     package var uptime: UptimeStep
-    package var node: NodeID
     /// How it elects, which is no part of its rank; nil if it does not say.
     package var policy: ElectionPolicy?
 

@@ -2,16 +2,23 @@
 ///
 /// Ordered by term, then by node, so that any two ballots of different claims differ.
 package struct Ballot: Hashable, Comparable, Sendable {
-    package let term: UInt64
-    package let node: NodeID
+    @usableFromInline package let term: UInt64
+    @usableFromInline package let node: NodeID
 
+    @inlinable
     package init(term: UInt64, node: NodeID) {
         self.term = term
         self.node = node
     }
 
+    @inlinable
+    package static func == (left: Self, right: Self) -> Bool {
+        left.term == right.term && left.node == right.node
+    }
+
+    @inlinable
     package static func < (left: Self, right: Self) -> Bool {
-        (left.term, left.node) < (right.term, right.node)
+        left.term != right.term ? left.term < right.term : left.node < right.node
     }
 }
 

@@ -58,7 +58,7 @@ extension Span<UInt8> {
         return [UInt8](copying: extracting(start..<start + count))
     }
 
-    @usableFromInline
+    @inlinable
     func require(_ size: Int, at offset: Int) throws(TruncatedBytes) {
         guard size >= 0, size <= count - offset else {
             throw TruncatedBytes(needed: size, available: count - offset)

@@ -7,24 +7,32 @@ package struct DeviceFacts: Hashable, Sendable {
     /// How many models are told of; a device may hold more.
     package static let modelLimit = 16
 
-    /// For people; need not be unique.
-    package private(set) var name: String
-    package var memoryTotal: ByteCount
-    /// What the device offers to models now.
-    package var memoryAvailable: ByteCount
-    /// Where its HTTP gateway listens; 0 if nowhere.
-    package var httpPort: UInt16
-    /// Where its RPC server listens when it runs.
-    package var rpcPort: UInt16
-    /// llama.cpp's version; empty if the device has none and can be no worker.
-    package private(set) var engine: String
-    /// Fingerprints of the model files it holds (`fingerprint(ofModel:)`).
-    package private(set) var models: [UInt64]
-    package var condition: DeviceCondition
-    /// How its cluster elects; nil if it does not tell.
-    package var policy: ElectionPolicy?
-    /// Whom it cannot reach in every way, sorted by tag.
-    package private(set) var gaps: [ReachGap]
+    /// Copies share what they hold: an agent passes on what a thousand others say of themselves,
+    /// and most of the time just passes it on.
+    private final class Storage: Sendable {
+        let fields: Fields
+        let encoding: [UInt8]?
+
+        init(_ fields: Fields, encoding: [UInt8]? = nil) {
+            self.fields = fields
+            self.encoding = encoding
+        }
+    }
+
+    private struct Fields: Hashable, Sendable {
+        var name: String
+        var memoryTotal: ByteCount
+        var memoryAvailable: ByteCount
+        var httpPort: UInt16
+        var rpcPort: UInt16
+        var engine: String
+        var models: [UInt64]
+        var condition: DeviceCondition
+        var policy: ElectionPolicy?
+        var gaps: [ReachGap]
+    }
+
+    private var storage: Storage
 
     package init(
         name: String,
@@ -38,23 +46,92 @@ package struct DeviceFacts: Hashable, Sendable {
         policy: ElectionPolicy? = nil,
         gaps: [ReachGap] = []
     ) {
-        self.name = name.cut(toByteCount: Self.nameByteLimit)
-        self.memoryTotal = memoryTotal
-        self.memoryAvailable = memoryAvailable
-        self.httpPort = httpPort
-        self.rpcPort = rpcPort
-        self.engine = engine.cut(toByteCount: Self.engineByteLimit)
-        self.models = Array(models.prefix(Self.modelLimit))
-        self.condition = condition
-        self.policy = policy
-        self.gaps = Array(gaps.prefix(ReachGap.limit))
+        storage = Storage(
+            Fields(
+                name: name.cut(toByteCount: Self.nameByteLimit),
+                memoryTotal: memoryTotal,
+                memoryAvailable: memoryAvailable,
+                httpPort: httpPort,
+                rpcPort: rpcPort,
+                engine: engine.cut(toByteCount: Self.engineByteLimit),
+                models: Array(models.prefix(Self.modelLimit)),
+                condition: condition,
+                policy: policy,
+                gaps: Array(gaps.prefix(ReachGap.limit))
+            )
+        )
+    }
+
+    /// For people; need not be unique.
+    package var name: String { storage.fields.name }
+
+    package var memoryTotal: ByteCount { storage.fields.memoryTotal }
+
+    /// What the device offers to models now.
+    package var memoryAvailable: ByteCount {
+        get { storage.fields.memoryAvailable }
+        set { change { $0.memoryAvailable = newValue } }
+    }
+
+    /// Where its HTTP gateway listens; 0 if nowhere.
+    package var httpPort: UInt16 {
+        get { storage.fields.httpPort }
+        set { change { $0.httpPort = newValue } }
+    }
+
+    /// Where its RPC server listens when it runs.
+    package var rpcPort: UInt16 { storage.fields.rpcPort }
+
+    /// llama.cpp's version; empty if the device has none and can be no worker.
+    package var engine: String { storage.fields.engine }
+
+    /// Fingerprints of the model files it holds (`fingerprint(ofModel:)`).
+    package var models: [UInt64] { storage.fields.models }
+
+    package var condition: DeviceCondition {
+        get { storage.fields.condition }
+        set { change { $0.condition = newValue } }
+    }
+
+    /// How its cluster elects; nil if it does not tell.
+    package var policy: ElectionPolicy? {
+        get { storage.fields.policy }
+        set { change { $0.policy = newValue } }
+    }
+
+    /// Whom it cannot reach in every way, sorted by tag.
+    package var gaps: [ReachGap] { storage.fields.gaps }
+
+    /// The bytes that these facts were read from, if writing them again would give the same; nil
+    /// for facts that were made here.
+    package var encoding: [UInt8]? { storage.encoding }
+
+    /// The same facts, which remember the bytes that they were read from.
+    package func remembering(_ encoding: [UInt8]) -> DeviceFacts {
+        var facts = self
+        facts.storage = Storage(storage.fields, encoding: encoding)
+        return facts
     }
 
     /// The same device, which reaches others in another way.
     package func with(gaps: [ReachGap]) -> DeviceFacts {
         var facts = self
-        facts.gaps = Array(gaps.prefix(ReachGap.limit))
+        facts.change { $0.gaps = Array(gaps.prefix(ReachGap.limit)) }
         return facts
+    }
+
+    private mutating func change(_ change: (inout Fields) -> Void) {
+        var fields = storage.fields
+        change(&fields)
+        storage = Storage(fields)
+    }
+
+    package static func == (left: Self, right: Self) -> Bool {
+        left.storage === right.storage || left.storage.fields == right.storage.fields
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(storage.fields)
     }
 
     /// FNV-1a-64 of a model file's name: enough to say "I hold it", far smaller than the name.

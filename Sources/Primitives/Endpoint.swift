@@ -1,8 +1,9 @@
 /// An IP address and a port: where an agent, an RPC server or an HTTP server is reached.
 package struct Endpoint: Hashable, Comparable, Sendable {
-    package var address: IPAddress
-    package var port: UInt16
+    @usableFromInline package var address: IPAddress
+    @usableFromInline package var port: UInt16
 
+    @inlinable
     package init(address: IPAddress, port: UInt16) {
         self.address = address
         self.port = port
@@ -35,6 +36,11 @@ package struct Endpoint: Hashable, Comparable, Sendable {
     private static func bracketed(_ text: some StringProtocol) -> IPAddress? {
         guard text.hasPrefix("["), text.hasSuffix("]"), text.contains(":") else { return nil }
         return IPAddress(text.dropFirst().dropLast())
+    }
+
+    @inlinable
+    package static func == (left: Self, right: Self) -> Bool {
+        left.port == right.port && left.address == right.address
     }
 
     package static func < (left: Self, right: Self) -> Bool {

@@ -5,6 +5,16 @@ package enum IPAddress: Hashable, Sendable {
 
     package static let loopback = IPAddress.v4(0x7F00_0001)
 
+    @inlinable
+    package static func == (left: Self, right: Self) -> Bool {
+        switch (left, right) {
+        case (.v4(let left), .v4(let right)): left == right
+        case (.v6(let left, let leftScope), .v6(let right, let rightScope)):
+            left == right && leftScope == rightScope
+        case (.v4, .v6), (.v6, .v4): false
+        }
+    }
+
     /// Whether only this machine can reach the address.
     package var isLoopback: Bool {
         switch self {
@@ -154,8 +164,13 @@ extension IPAddress: CustomStringConvertible {
 /// The 128 bits of an IPv6 address, kept in two halves: Swift 6.3 misaligns stack slots of enums
 /// that carry a UInt128.
 package struct IPv6Bits: Hashable, Sendable {
-    package let high: UInt64
-    package let low: UInt64
+    @usableFromInline package let high: UInt64
+    @usableFromInline package let low: UInt64
+
+    @inlinable
+    package static func == (left: Self, right: Self) -> Bool {
+        left.high == right.high && left.low == right.low
+    }
 
     package init(high: UInt64, low: UInt64) {
         self.high = high

@@ -3,40 +3,55 @@
 /// Monotonic; never comes from a calendar. In a simulation it is virtual time. Instants of two
 /// agents must not be compared, and never travel.
 package struct Instant: Hashable, Comparable, Sendable {
-    package let nanoseconds: Int64
+    @usableFromInline package let nanoseconds: Int64
 
+    @inlinable
     package init(nanoseconds: Int64) {
         self.nanoseconds = nanoseconds
     }
 
-    package static let origin = Instant(nanoseconds: 0)
+    @inlinable package static var origin: Instant { Instant(nanoseconds: 0) }
 
+    @inlinable
     package static func < (left: Self, right: Self) -> Bool {
         left.nanoseconds < right.nanoseconds
     }
 
+    @inlinable
     package static func + (instant: Self, duration: Duration) -> Self {
         Instant(nanoseconds: instant.nanoseconds &+ duration.wholeNanoseconds)
     }
 
+    @inlinable
     package static func - (instant: Self, duration: Duration) -> Self {
         Instant(nanoseconds: instant.nanoseconds &- duration.wholeNanoseconds)
     }
 
+    @inlinable
     package static func - (later: Self, earlier: Self) -> Duration {
-        .nanoseconds(later.nanoseconds &- earlier.nanoseconds)
+        Duration(wholeNanoseconds: later.nanoseconds &- earlier.nanoseconds)
     }
 
+    @inlinable
     package static func += (instant: inout Self, duration: Duration) {
         instant = instant + duration
     }
 }
 
 extension Duration {
-    private static let secondsLimit: Int64 = 4_611_686_018
+    @usableFromInline static var secondsLimit: Int64 { 4_611_686_018 }
+
+    /// The standard library's `nanoseconds` counts in 128 bits of its own making, which takes many
+    /// times as long.
+    @inlinable
+    package init(wholeNanoseconds: Int64) {
+        self.init(attoseconds: Int128(wholeNanoseconds) * 1_000_000_000)
+    }
 
     /// The duration in nanoseconds, cut towards zero, clamped to ±146 years.
-    package var wholeNanoseconds: Int64 {
+    @inlinable package var wholeNanoseconds: Int64 {
+        // What is shorter than nine seconds needs no division of 128 bits.
+        if let attoseconds = Int64(exactly: attoseconds) { return attoseconds / 1_000_000_000 }
         let limit = Self.secondsLimit
         let (seconds, attoseconds) = components
         if seconds >= limit { return limit * 1_000_000_000 }
@@ -56,9 +71,10 @@ extension Duration {
     }
 
     /// The duration times a factor, rounded to whole nanoseconds, clamped to ±146 years.
+    @inlinable
     package func scaled(by factor: Double) -> Duration {
         let limit = Double(Self.secondsLimit * 1_000_000_000)
         let scaled = (Double(wholeNanoseconds) * factor).rounded()
-        return .nanoseconds(Int64(max(-limit, min(limit, scaled))))
+        return Duration(wholeNanoseconds: Int64(max(-limit, min(limit, scaled))))
     }
 }

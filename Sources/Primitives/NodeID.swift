@@ -5,15 +5,17 @@
 package struct NodeID: Hashable, Comparable, Sendable {
     package static let byteCount = 16
 
-    // In two halves: Swift 6.3 misaligns stack slots of enums that carry a UInt128.
-    package let high: UInt64
-    package let low: UInt64
+    // In two halves: Swift 6.3 misaligns stack slots of enums that carry a UInt128. What compares
+    // and hashes is inlinable: lists of members are searched for every message.
+    @usableFromInline package let high: UInt64
+    @usableFromInline package let low: UInt64
 
     package init(_ rawValue: UInt128) {
         high = UInt64(truncatingIfNeeded: rawValue >> 64)
         low = UInt64(truncatingIfNeeded: rawValue)
     }
 
+    @inlinable
     package init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low
@@ -34,8 +36,20 @@ package struct NodeID: Hashable, Comparable, Sendable {
         self.init(value)
     }
 
+    @inlinable
+    package static func == (left: Self, right: Self) -> Bool {
+        left.high == right.high && left.low == right.low
+    }
+
+    @inlinable
     package static func < (left: Self, right: Self) -> Bool {
-        (left.high, left.low) < (right.high, right.low)
+        left.high != right.high ? left.high < right.high : left.low < right.low
+    }
+
+    @inlinable
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(high)
+        hasher.combine(low)
     }
 }
 

@@ -34,6 +34,6 @@ package struct ReachGap: Hashable, Sendable {
 extension NodeID {
     /// Enough to tell the members of one cluster apart.
     package var tag: UInt32 {
-        UInt32(truncatingIfNeeded: rawValue >> 96)
+        UInt32(truncatingIfNeeded: high >> 32)
     }
 }

@@ -3,12 +3,14 @@
 ///
 /// Not for secrets. Every machine that needs randomness is given one at init.
 package struct SeededGenerator: RandomNumberGenerator, Sendable {
-    private var state: UInt64
+    @usableFromInline var state: UInt64
 
+    @inlinable
     package init(seed: UInt64) {
         state = seed
     }
 
+    @inlinable
     package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         return Self.mix(state)
@@ -16,34 +18,40 @@ package struct SeededGenerator: RandomNumberGenerator, Sendable {
 
     /// An independent generator for one purpose, so that drawing more for one purpose never
     /// changes what another sees.
+    @inlinable
     package func derived(_ purpose: UInt64) -> SeededGenerator {
         SeededGenerator(seed: Self.mix(state ^ Self.mix(purpose &+ 0x9E37_79B9_7F4A_7C15)))
     }
 
     /// A number in `0..<bound`, without modulo bias that matters (bound far below 2^64).
+    @inlinable
     package mutating func below(_ bound: Int) -> Int {
         precondition(bound > 0, "nothing to choose from")
         return Int(truncatingIfNeeded: next().multipliedFullWidth(by: UInt64(bound)).high)
     }
 
     /// A number in `0..<1`.
+    @inlinable
     package mutating func fraction() -> Double {
         Double(next() >> 11) * 0x1p-53
     }
 
     /// A duration drawn uniformly from the range.
+    @inlinable
     package mutating func duration(in range: ClosedRange<Duration>) -> Duration {
         range.lowerBound + (range.upperBound - range.lowerBound).scaled(by: fraction())
     }
 
     /// Shuffles in place (Fisher–Yates); the standard library's order is not part of its contract.
+    @inlinable
     package mutating func shuffle<Element>(_ elements: inout [Element]) {
         for last in stride(from: elements.count - 1, to: 0, by: -1) {
             elements.swapAt(last, below(last + 1))
         }
     }
 
-    private static func mix(_ value: UInt64) -> UInt64 {
+    @inlinable
+    static func mix(_ value: UInt64) -> UInt64 {
         var mixed = value
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
         mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB

@@ -184,8 +184,9 @@ package final class AgentCore: Sendable {
 
     /// Where the agent of a member that is here is reached.
     package func endpoint(of node: NodeID) -> Endpoint? {
-        membership.assumeIsolated { $0.machine.member(node) }
-            .flatMap { $0.state.isPresent ? $0.endpoint : nil }
+        membership.assumeIsolated { membership in
+            membership.isPresent(node) ? membership.machine.member(node)?.endpoint : nil
+        }
     }
 
     /// The version of llama.cpp that a member has, as it says.
@@ -206,7 +207,15 @@ package final class AgentCore: Sendable {
     }
 
     /// Every member known, sorted by id.
-    package var view: [Member] { membership.assumeIsolated { $0.machine.view } }
+    package var view: [Member] {
+        membership.assumeIsolated { $0.machine.others.with($0.machine.own) }
+    }
+
+    /// The others, which are looked at without a copy of all that is known of them.
+    package var others: MemberTable { membership.assumeIsolated { $0.machine.others } }
+
+    /// The master obeyed now.
+    package var master: Ballot? { placement.assumeIsolated { $0.obeyed } }
 
     package func snapshot() -> CoreSnapshot {
         CoreSnapshot(

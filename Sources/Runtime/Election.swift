@@ -16,8 +16,8 @@ package actor Election {
     package private(set) var machine: ElectionMachine
     private var timers: LoopTimers<ElectionTimer>
     private var barrier = WriteBarrier<ElectionEffect>()
+    private var spareEffects: [ElectionEffect] = []
     private var placement: Placement?
-    private var view: [Member] = []
     private var wantedFingerprint: UInt64?
     /// Whoever asked for the transfer that is under way, and whoever waits to leave.
     private var onTransferEnd: [@Sendable (TransferOutcome) -> Void] = []
@@ -41,25 +41,30 @@ package actor Election {
     }
 
     package func handle(_ input: ElectionInput) {
-        var effects: [ElectionEffect] = []
+        var effects = spareEffects
+        spareEffects = []
         machine.handle(input, at: world.loop.now, effects: &effects)
         world.witness?.handled(input, at: world.loop.now, effects: effects)
         perform(effects)
+        effects.removeAll(keepingCapacity: effects.capacity <= Self.spareEffectLimit)
+        spareEffects = effects
     }
+
+    private static let spareEffectLimit = 64
 
     func receive(_ message: ElectionMessage, from sender: NodeID) {
         handle(.message(message, from: sender))
     }
 
-    func membersChanged(_ view: [Member]) {
-        self.view = view
-        tellStandings()
+    func membersChanged(_ others: MemberTable, _ own: Member) {
+        tellStandings(others, own)
     }
 
     /// The better master holds the model that the cluster wants.
     func wants(_ fingerprint: UInt64?) {
         wantedFingerprint = fingerprint
-        tellStandings()
+        let (others, own) = membership.assumeIsolated { ($0.machine.others, $0.machine.own) }
+        tellStandings(others, own)
     }
 
     /// Founds a cluster; false if this device belongs to one, or if the policy knows none.
@@ -91,42 +96,49 @@ package actor Election {
         handle(.leave)
     }
 
-    private func tellStandings() {
-        let present = view.filter(\.state.isPresent)
-        // On a network without gaps nobody's reach need be looked at.
-        let gapped = present.filter { !$0.facts.gaps.isEmpty }
-        handle(.members(present.map { standing(of: $0, among: present, gapped: gapped) }))
+    private func tellStandings(_ others: MemberTable, _ own: Member) {
+        var standings: [Standing] = []
+        standings.reserveCapacity(others.presentCount + 1)
+        let place = others.sortedIndex { $0.id < own.id }
+        for index in 0..<place where others[index].state.isPresent {
+            standings.append(standing(of: others[index], others, own))
+        }
+        if own.state.isPresent { standings.append(standing(of: own, others, own)) }
+        for index in place..<others.count where others[index].state.isPresent {
+            standings.append(standing(of: others[index], others, own))
+        }
+        handle(.members(standings))
     }
 
-    private func standing(
-        of member: Member,
-        among present: [Member],
-        gapped: [Member]
-    ) -> Standing {
-        Standing(
-            holdsWantedModel: wantedFingerprint.map(member.facts.models.contains) ?? true,
-            hasEngine: !member.facts.engine.isEmpty,
+    private func standing(of member: Member, _ others: MemberTable, _ own: Member) -> Standing {
+        let facts = member.facts
+        return Standing(
+            holdsWantedModel: wantedFingerprint.map(facts.models.contains) ?? true,
+            hasEngine: !facts.engine.isEmpty,
             node: member.id,
-            takesWork: member.facts.memoryAvailable > .zero,
-            reachesEveryWorker: gapped.isEmpty || Self.reaches(member, allOf: present),
-            isOnMains: member.facts.condition.power.isLasting,
-            uptime: member.facts.condition.uptime,
-            policy: member.facts.policy
+            takesWork: facts.memoryAvailable > .zero,
+            reachesEveryWorker: facts.gaps.allSatisfy { gap in
+                !Self.separates(gap, member, from: own)
+                    && !others.withTag(gap.tag).contains {
+                        Self.separates(gap, member, from: others[$0])
+                    }
+            },
+            isOnMains: facts.condition.power.isLasting,
+            uptime: facts.condition.uptime,
+            policy: facts.policy
         )
     }
 
-    /// Whether datagrams reach every possible worker, and streams do, whichever side dials.
-    private static func reaches(_ member: Member, allOf present: [Member]) -> Bool {
-        present.allSatisfy { other in
-            guard other.id != member.id, !other.facts.engine.isEmpty else { return true }
-            let there = gap(from: member, to: other)
-            if there.contains(.datagrams) { return false }
-            return !there.contains(.streams) || !gap(from: other, to: member).contains(.streams)
-        }
-    }
-
-    private static func gap(from member: Member, to other: Member) -> ReachGap.Failures {
-        member.facts.gaps.first { $0.tag == other.id.tag }?.failures ?? []
+    /// Whether datagrams of a member do not reach another one that could be a worker, or streams
+    /// do not, whichever side dials.
+    private static func separates(_ gap: ReachGap, _ member: Member, from other: Member) -> Bool {
+        guard other.id.tag == gap.tag, other.id != member.id, other.state.isPresent,
+            !other.facts.engine.isEmpty
+        else { return false }
+        if gap.failures.contains(.datagrams) { return true }
+        guard gap.failures.contains(.streams) else { return false }
+        let back = other.facts.gaps.first { $0.tag == member.id.tag }
+        return back?.failures.contains(.streams) ?? false
     }
 
     private func perform(_ effects: [ElectionEffect]) {
@@ -189,7 +201,8 @@ package actor Election {
     }
 
     private func tell(_ event: ElectionEvent) {
-        world.observer.log(event.record(own: machine.own, names: view))
+        let names = membership.assumeIsolated { $0.machine.others.with($0.machine.own) }
+        world.observer.log(event.record(own: machine.own, names: names))
         placement?.assumeIsolated { $0.election(event) }
         switch event {
         case .transferEnded(let outcome):

@@ -1,12 +1,16 @@
 import EventLoop
+import Primitives
 
 /// The running timers of one machine, by name; setting one again replaces it.
-struct LoopTimers<Name: Hashable & Sendable> {
+struct LoopTimers<Name: TimerName> {
     private let loop: any AgentLoop
-    private var running: [Name: LoopTimer] = [:]
+    private var slots: [LoopTimer?]
+    // Looked up by key only.
+    private var others: [Name: LoopTimer] = [:]
 
     init(loop: any AgentLoop) {
         self.loop = loop
+        slots = Array(repeating: nil, count: Name.slotCount)
     }
 
     mutating func set(
@@ -15,21 +19,25 @@ struct LoopTimers<Name: Hashable & Sendable> {
         _ action: @escaping @Sendable () -> Void
     ) {
         cancel(name)
-        running[name] = loop.schedule(after: delay, action)
+        let timer = loop.schedule(after: delay, action)
+        if let slot = name.slot { slots[slot] = timer } else { others[name] = timer }
     }
 
     mutating func cancel(_ name: Name) {
-        if let timer = running.removeValue(forKey: name) { loop.cancel(timer) }
+        if let timer = remove(name) { loop.cancel(timer) }
     }
 
     /// Forgets a timer that has fired.
     mutating func fired(_ name: Name) {
-        running.removeValue(forKey: name)
+        _ = remove(name)
     }
 
-    mutating func cancelAll() {
-        // Order does not matter: cancelling has no effect but its own.
-        for timer in running.values { loop.cancel(timer) }
-        running = [:]
+    private mutating func remove(_ name: Name) -> LoopTimer? {
+        guard let slot = name.slot else {
+            return others.isEmpty ? nil : others.removeValue(forKey: name)
+        }
+        let timer = slots[slot]
+        slots[slot] = nil
+        return timer
     }
 }

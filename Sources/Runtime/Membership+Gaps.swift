@@ -47,9 +47,10 @@ extension Membership {
         let now = world.loop.now
         let gaps = reaches.compactMap { reach -> ReachGap? in
             // Who is suspect may just be dying; that is told in other words.
-            guard machine.member(reach.member)?.state == .alive else { return nil }
+            guard machine.others.state(of: reach.member) == .alive else { return nil }
             return reach.gap(at: now)
         }.sorted { $0.tag < $1.tag }
+        guard gaps != machine.own.facts.gaps else { return }
         let told = machine.own.facts.with(gaps: gaps)
         if told != machine.own.facts { handle(.facts(told)) }
     }

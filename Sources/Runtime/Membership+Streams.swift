@@ -34,7 +34,7 @@ struct OpenStream {
 
     let purpose: Purpose
     var connection: (any StreamConnection)?
-    var reader = FrameReader()
+    var reader: FrameReader
     let openedAt: Instant
     /// The other side keeps it, too.
     var isStanding = false
@@ -76,6 +76,7 @@ extension Membership {
         streams[stream] = OpenStream(
             purpose: purpose,
             connection: connection,
+            reader: FrameReader(facts: world.facts),
             openedAt: world.loop.now
         )
         world.loop.schedule(after: Self.connectTimeout + Self.frameTimeout) { [self] in

@@ -54,15 +54,24 @@ extension Membership {
     }
 
     func note(_ member: NodeID, _ change: (inout Reach) -> Void) {
-        guard machine.member(member)?.state.isPresent == true, member != machine.own.id else {
-            return
-        }
-        let place = reaches.firstIndex { $0.member >= member } ?? reaches.count
+        guard member != machine.own.id, machine.others.isPresent(member) else { return }
+        let place = reaches.sortedIndex { $0.member < member }
         if place == reaches.count || reaches[place].member != member {
             reaches.insert(Reach(member: member), at: place)
         }
         change(&reaches[place])
     }
+
+    /// A probe was answered: in a large cluster that is kept only of whom something else is known.
+    func noteAnswer(of member: NodeID) {
+        if reaches.count >= Self.answerLimit {
+            let place = reaches.sortedIndex { $0.member < member }
+            guard place < reaches.count, reaches[place].member == member else { return }
+        }
+        note(member) { $0.datagrams.worked() }
+    }
+
+    private static let answerLimit = 128
 
     /// How long changes of the view are collected before streams are opened and closed.
     private static let tendDelay: Duration = .milliseconds(500)
@@ -83,7 +92,7 @@ extension Membership {
     }
 
     private func tendWatches() {
-        reaches.removeAll { machine.member($0.member)?.state.isPresent != true }
+        reaches.removeAll { !machine.others.isPresent($0.member) }
         adoptPartners()
         let now = world.loop.now
         for place in watches.indices {
@@ -94,7 +103,7 @@ extension Membership {
                 handle(.watch(watch.member, stands: stands))
             }
             guard watch.standing.isEmpty, watch.dialling == nil, watch.nextTry <= now,
-                let endpoint = machine.member(watch.member)?.endpoint
+                let endpoint = machine.others.endpoint(of: watch.member)
             else { continue }
             watches[place].dialling = open(.watch(watch.member), to: endpoint)
         }
@@ -136,7 +145,7 @@ extension Membership {
 
     /// A stream to or from a member is to be kept; false if the member is nobody to watch.
     func startsWatching(_ member: NodeID, _ stream: UInt64) -> Bool {
-        guard machine.member(member)?.state.isPresent == true else { return false }
+        guard isPresent(member) else { return false }
         if place(of: member) == nil { adoptPartners() }
         guard let place = place(of: member) else { return false }
         if watches[place].dialling == stream { watches[place].dialling = nil }

@@ -14,6 +14,7 @@ package actor Membership {
 
     let keeper: StateKeeper
     let cluster: UInt64
+    private nonisolated let reader: DatagramReader
     var machine: SWIMMachine
     private var timers: LoopTimers<SWIMTimer>
     private var barrier = WriteBarrier<SWIMEffect>()
@@ -21,11 +22,15 @@ package actor Membership {
     private var waiting: [() -> Void] = []
     /// Something was told that others decide by.
     private var hasNews = false
+    /// In a large cluster: it is passed on in a moment.
+    private var isNewsDue = false
     /// A datagram is being taken; its news are passed on together.
     private var isTaking = false
     /// Never, but for the mutant `goesDeaf`.
     private var isDeaf = false
     private var sendBuffer: [UInt8] = []
+    /// Used again and again; a machine that is driven while effects are performed takes another.
+    private var spareEffects: [SWIMEffect] = []
     private var peers: Peers?
     /// What was last measured of this device, and whether it takes no work all the same.
     var measuredFacts: DeviceFacts
@@ -50,6 +55,7 @@ package actor Membership {
         self.keeper = keeper
         self.machine = machine
         self.cluster = cluster
+        reader = DatagramReader(cluster: cluster, facts: world.facts)
         measuredFacts = machine.own.facts
         timers = LoopTimers(loop: world.loop)
         sendBuffer.reserveCapacity(Datagram.byteLimit)
@@ -64,22 +70,29 @@ package actor Membership {
     var services: (any ServiceDoor)? { peers?.services }
 
     package func handle(_ input: SWIMInput) {
-        var effects: [SWIMEffect] = []
+        var effects = spareEffects
+        spareEffects = []
         machine.handle(input, at: world.loop.now, effects: &effects)
         world.witness?.handled(input, at: world.loop.now, effects: effects)
         perform(effects)
+        effects.removeAll(keepingCapacity: effects.capacity <= Self.spareEffectLimit)
+        spareEffects = effects
     }
+
+    private static let spareEffectLimit = 64
 
     /// Sends a message of another actor to a member; who is unknown or gone gets none.
     func send(_ message: Message, to node: NodeID) {
-        guard let member = machine.member(node), node != machine.own.id else { return }
-        transmit([message], to: member.endpoint)
+        guard node != machine.own.id, let endpoint = machine.others.endpoint(of: node) else {
+            return
+        }
+        transmit(message, to: endpoint)
     }
 
     /// Sends a message to every present member.
     func broadcast(_ message: Message) {
         for member in machine.others where member.state.isPresent {
-            transmit([message], to: member.endpoint)
+            transmit(message, to: member.endpoint)
         }
     }
 
@@ -92,15 +105,32 @@ package actor Membership {
 
     /// Passes news on, once for all that came together: a first sync tells of a whole cluster.
     private func passNews() {
-        guard hasNews else { return }
-        hasNews = false
-        viewChanged()
+        guard hasNews, !isNewsDue else { return }
+        guard machine.presentCount > machine.configuration.crowdLimit else {
+            hasNews = false
+            viewChanged()
+            return
+        }
+        // Whoever decides by the members looks at all of them: in a large cluster that forms, news
+        // comes with every datagram.
+        isNewsDue = true
+        world.loop.schedule(after: Self.crowdNewsDelay) { [self] in
+            assumeIsolated { membership in
+                membership.isNewsDue = false
+                membership.hasNews = false
+                membership.viewChanged()
+            }
+        }
     }
+
+    private static let crowdNewsDelay: Duration = .milliseconds(200)
 
     private func perform(_ effect: SWIMEffect) {
         switch effect {
         case .send(let messages, let endpoint):
-            transmit(messages.map(Message.gossip), to: endpoint)
+            beginDatagram()
+            for message in messages { Datagram.append(message, to: &sendBuffer) }
+            world.datagrams.send(sendBuffer.span, to: endpoint)
         case .streamPing(let number, let target, let endpoint):
             open(.ping(number: number, target: target), to: endpoint)
         case .sync(let endpoint): open(.sync, to: endpoint)
@@ -139,13 +169,15 @@ package actor Membership {
         handle(.timer(timer))
     }
 
-    private func transmit(_ messages: [Message], to endpoint: Endpoint) {
-        let datagram = Datagram(
-            header: WireHeader(cluster: cluster, sender: machine.own.id),
-            messages: messages
-        )
-        datagram.encode(into: &sendBuffer)
+    private func transmit(_ message: Message, to endpoint: Endpoint) {
+        beginDatagram()
+        Datagram.append(message, to: &sendBuffer)
         world.datagrams.send(sendBuffer.span, to: endpoint)
+    }
+
+    private func beginDatagram() {
+        let header = WireHeader(cluster: cluster, sender: machine.own.id)
+        Datagram.begin(header, in: &sendBuffer)
     }
 
     private func tell(_ event: SWIMEvent) {
@@ -156,20 +188,23 @@ package actor Membership {
 
     /// Passes the present members on to whoever decides by them.
     func viewChanged() {
-        let view = machine.view
-        peers?.election.assumeIsolated { $0.membersChanged(view) }
-        peers?.placement.assumeIsolated { $0.membersChanged(view) }
-        rememberPeers(view)
+        let others = machine.others
+        let own = machine.own
+        peers?.election.assumeIsolated { $0.membersChanged(others, own) }
+        peers?.placement.assumeIsolated { $0.membersChanged(others, own) }
+        rememberPeers(others)
         tendWatchesSoon()
         world.observer.changed()
     }
 
-    private func rememberPeers(_ view: [Member]) {
-        let own = machine.own.id
-        let endpoints = view.filter { $0.id != own && $0.state.isPresent }.map(\.endpoint)
-        guard !endpoints.isEmpty else { return }
+    private func rememberPeers(_ others: MemberTable) {
+        var peers: [Endpoint] = []
+        for place in others.indices where others[place].state.isPresent {
+            peers.append(others[place].endpoint)
+            if peers.count == DurableRecord.peerLimit { break }
+        }
+        guard !peers.isEmpty else { return }
         keeper.assumeIsolated { keeper in
-            let peers = Array(endpoints.prefix(DurableRecord.peerLimit))
             guard keeper.record.peers != peers else { return }
             keeper.update({ $0.peers = peers }, completion: {})
         }
@@ -180,7 +215,7 @@ extension Membership: DatagramReceiver {
     package nonisolated func receive(_ bytes: Span<UInt8>, from source: Endpoint) {
         let datagram: Datagram
         do throws(WireError) {
-            datagram = try Datagram(decoding: bytes, cluster: cluster)
+            datagram = try reader.read(bytes)
         } catch {
             if Mutant.goesDeaf.isPlanted { assumeIsolated { $0.isDeaf = true } }
             world.observer.refused(
@@ -228,7 +263,7 @@ extension Membership: DatagramReceiver {
         for message in datagram.messages {
             switch message {
             case .gossip(let gossip):
-                if case .ack = gossip { note(sender) { $0.datagrams.worked() } }
+                if case .ack = gossip { noteAnswer(of: sender) }
                 handle(.message(gossip, from: sender, source: source))
             case .election(let message):
                 guard isPresent(sender) else { continue }
@@ -246,7 +281,7 @@ extension Membership: DatagramReceiver {
     }
 
     /// Only members that take part are heard in elections and placement; others join first.
-    private func isPresent(_ node: NodeID) -> Bool {
-        machine.member(node)?.state.isPresent ?? false
+    func isPresent(_ node: NodeID) -> Bool {
+        node == machine.own.id ? machine.own.state.isPresent : machine.others.isPresent(node)
     }
 }

@@ -23,7 +23,8 @@ package actor Placement {
     private var launchTimers: LoopTimers<LaunchTimer>
     private var workerTimers: LoopTimers<WorkerTimer>
     private var barrier = WriteBarrier<LaunchEffect>()
-    private var names: [Member] = []
+    /// The others that took part when that was last told.
+    private var present: [NodeID] = []
     /// The ballot that this member obeys, its own included.
     package private(set) var obeyed: Ballot?
 
@@ -84,22 +85,23 @@ package actor Placement {
         }
     }
 
-    func membersChanged(_ view: [Member]) {
-        endStreams(to: view)
-        names = view
-        let own = election.assumeIsolated { $0.machine.own }
+    func membersChanged(_ others: MemberTable, _ own: Member) {
+        endStreams(to: others)
         // Whom this device cannot dial now: its word on itself, as all others hear it.
-        let unreachable = view.first { $0.id == own }?.facts.gaps.filter {
-            $0.failures.contains(.streams)
-        }.map(\.tag)
-        let candidates = view.filter {
-            $0.id != own && $0.state.isPresent && !$0.facts.engine.isEmpty
-                && $0.facts.memoryAvailable > .zero
-        }.map {
-            WorkerCandidate(
-                node: $0.id,
-                memory: $0.facts.memoryAvailable,
-                isReachable: unreachable?.contains($0.id.tag) != true
+        let unreachable = own.facts.gaps.filter { $0.failures.contains(.streams) }.map(\.tag)
+        var candidates: [WorkerCandidate] = []
+        for place in others.indices {
+            let facts = others[place].facts
+            guard others[place].state.isPresent, !facts.engine.isEmpty,
+                facts.memoryAvailable > .zero
+            else { continue }
+            let id = others[place].id
+            candidates.append(
+                WorkerCandidate(
+                    node: id,
+                    memory: facts.memoryAvailable,
+                    isReachable: !unreachable.contains(id.tag)
+                )
             )
         }
         handle(.candidates(candidates))
@@ -107,14 +109,13 @@ package actor Placement {
 
     /// Who is gone answers nothing any more, and a llama-server that waits for it would wait for
     /// a quarter of an hour; both views are sorted by node.
-    private func endStreams(to view: [Member]) {
-        var next = view.startIndex
-        for member in names where member.state.isPresent {
-            while next < view.endIndex, view[next].id < member.id { next += 1 }
-            if next < view.endIndex, view[next].id == member.id, view[next].state.isPresent {
-                continue
-            }
-            world.streams.endSplices(with: member.id)
+    private func endStreams(to others: MemberTable) {
+        for member in present where !others.isPresent(member) {
+            world.streams.endSplices(with: member)
+        }
+        present.removeAll(keepingCapacity: true)
+        for place in others.indices where others[place].state.isPresent {
+            present.append(others[place].id)
         }
     }
 
@@ -231,6 +232,7 @@ package actor Placement {
     }
 
     private func tell(_ event: LaunchEvent) {
+        let names = membership.assumeIsolated { $0.machine.others.with($0.machine.own) }
         for record in event.records(names: names) { world.observer.log(record) }
         world.observer.changed()
     }

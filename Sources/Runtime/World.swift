@@ -3,6 +3,7 @@ package import GGUF
 package import LayerPlacement
 package import Primitives
 package import Supervision
+package import Wire
 
 /// Everything outside the actors: the real system, or a simulated one.
 ///
@@ -23,6 +24,8 @@ package struct World: Sendable {
     /// From which every random choice of the agent follows.
     package var seed: UInt64
     package var witness: (any MachineWitness)?
+    /// What devices were heard to say; simulated agents share one.
+    package var facts: FactsCache
 
     package init(
         loop: any AgentLoop,
@@ -35,7 +38,8 @@ package struct World: Sendable {
         seed: UInt64,
         witness: (any MachineWitness)? = nil,
         servers: (any StreamTransport)? = nil,
-        tunnels: (any WorkerTunnels)? = nil
+        tunnels: (any WorkerTunnels)? = nil,
+        facts: FactsCache = FactsCache()
     ) {
         self.loop = loop
         self.datagrams = datagrams
@@ -48,6 +52,7 @@ package struct World: Sendable {
         self.witness = witness
         self.servers = servers ?? streams
         self.tunnels = tunnels
+        self.facts = facts
     }
 }
 

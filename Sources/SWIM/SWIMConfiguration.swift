@@ -37,6 +37,9 @@ package struct SWIMConfiguration: Sendable, Equatable {
     package var cutOffSuspicion: Duration = .seconds(2)
     /// How often two members compare everything they know.
     package var syncInterval: Duration = .seconds(30)
+    /// Up to how many members they do so that often; with each doubling above, an interval more
+    /// lies between, as in memberlist.
+    package var crowdLimit = 32
     /// When a member does so for the first time.
     package var firstSyncDelay: Duration = .seconds(5)
     /// How often a dead member is told that it is dead, so that sides that were apart meet again.

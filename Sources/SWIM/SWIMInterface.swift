@@ -61,6 +61,23 @@ package enum SWIMTimer: Hashable, Sendable {
     case goodbye
 }
 
+extension SWIMTimer: TimerName {
+    package static var slotCount: Int { 7 }
+
+    package var slot: Int? {
+        switch self {
+        case .period: 0
+        case .silence: 1
+        case .gossip: 2
+        case .sync: 3
+        case .reconnect: 4
+        case .seeds: 5
+        case .goodbye: 6
+        case .probeTimeout, .probeFailure, .secondLook, .relayTimeout, .suspicion: nil
+        }
+    }
+}
+
 package enum SWIMEffect: Equatable, Sendable {
     /// One datagram.
     case send([GossipMessage], to: Endpoint)

@@ -12,7 +12,7 @@ extension SWIMMachine {
     ) {
         if evidence == .streamEnded { updateContact(id) { $0.isWatched = false } }
         if evidence == .refused { giveUpRelays(to: id, &effects) }
-        guard configuration.parts.usesEvidence, member(id)?.state.isPresent == true else { return }
+        guard configuration.parts.usesEvidence, state(of: id)?.isPresent == true else { return }
         if let index = probes.firstIndex(where: { $0.target == id }) {
             guard evidence == .refused else {
                 probes[index].isOvertaken = true
@@ -59,7 +59,7 @@ extension SWIMMachine {
         _ now: Instant,
         _ effects: inout [SWIMEffect]
     ) {
-        guard member(id)?.state == .suspect else { return }
+        guard state(of: id) == .suspect else { return }
         probe(id, at: now, &effects)
     }
 
@@ -143,17 +143,11 @@ extension SWIMMachine {
     }
 
     private func contactPlace(of id: NodeID) -> Int {
-        var low = 0
-        var high = contacts.count
-        while low < high {
-            let middle = (low + high) / 2
-            if contacts[middle].id < id { low = middle + 1 } else { high = middle }
-        }
-        return low
+        contacts.sortedIndex { $0.id < id }
     }
 
     mutating func updateContact(_ id: NodeID, _ change: (inout Contact) -> Void) {
-        guard member(id)?.state.isPresent == true, id != own.id else { return }
+        guard id != own.id, others.isPresent(id) else { return }
         let place = contactPlace(of: id)
         if place == contacts.count || contacts[place].id != id {
             guard contacts.count < Self.contactLimit else { return }
@@ -222,7 +216,11 @@ extension SWIMMachine {
     /// Whom this agent dials to keep an idle stream, and who dials it.
     package var watchPartners: (dialled: [NodeID], diallers: [NodeID]) {
         guard configuration.parts.usesEvidence, !isLeaving else { return ([], []) }
-        let present = others.filter { $0.state.isPresent }.map(\.id)
+        var present: [NodeID] = []
+        present.reserveCapacity(others.presentCount)
+        for place in others.indices where others[place].state.isPresent {
+            present.append(others[place].id)
+        }
         guard !present.isEmpty else { return ([], []) }
         let limit = configuration.allPairsLimit
         let count = configuration.watchCount

@@ -13,16 +13,25 @@ extension SWIMMachine {
     ) {
         var messages = messages
         let used = messages.reduce(Self.headerByteCount) { $0 + $1.byteCount }
-        queue.take(
-            byteCount: configuration.datagramByteLimit - used,
-            limit: retransmitLimit,
-            into: &messages
-        )
+        if !queue.isEmpty {
+            queue.take(
+                byteCount: configuration.datagramByteLimit - used,
+                limit: retransmitLimit(),
+                into: &messages
+            )
+        }
         effects.append(.send(messages, to: endpoint))
     }
 
     /// How often a piece of news is sent: λ·⌈log10(n + 1)⌉.
-    private var retransmitLimit: Int {
+    private mutating func retransmitLimit() -> Int {
+        if retransmits.memberCount != presentCount {
+            retransmits = (presentCount, computedRetransmitLimit)
+        }
+        return retransmits.limit
+    }
+
+    private var computedRetransmitLimit: Int {
         let scale = Logarithm.base10(Double(presentCount + 1))
         return configuration.retransmitMultiplier * max(1, Int(scale.rounded(.up)))
     }
@@ -86,9 +95,9 @@ extension SWIMMachine {
 
     /// What is held against a member, to be told to itself (Lifeguard §3.3).
     func held(against id: NodeID) -> [GossipMessage] {
-        guard let member = member(id), member.state != .alive,
+        guard let state = state(of: id), state != .alive,
             // Even without the buddy system, who is gone must hear of it to come back.
-            configuration.parts.tellsSuspects || !member.state.isPresent
+            configuration.parts.tellsSuspects || !state.isPresent, let member = member(id)
         else { return [] }
         return [.update(update(of: member))]
     }
@@ -112,7 +121,7 @@ extension SWIMMachine {
         now: Instant,
         _ effects: inout [SWIMEffect]
     ) {
-        guard member(sender).map({ !$0.state.isPresent }) ?? true, !isLeaving else { return }
+        guard state(of: sender)?.isPresent != true, !isLeaving else { return }
         if let last = lastIntroduction, now - last < configuration.period { return }
         lastIntroduction = now
         effects.append(.sync(to: source))
@@ -138,11 +147,23 @@ extension SWIMMachine {
     }
 
     mutating func syncWithAnyone(_ effects: inout [SWIMEffect]) {
-        let interval = configuration.syncInterval * quietFactor
+        let interval = configuration.syncInterval * (quietFactor * crowdFactor)
         effects.append(.setTimer(.sync, after: jittered(interval)))
         guard !isLeaving, let partner = randomMembers(1, where: { $0.state == .alive }).first
         else { return }
         effects.append(.sync(to: partner.endpoint))
+    }
+
+    /// How much more rarely members of a large cluster compare notes: each comparison tells of
+    /// everybody, and all of them together would grow with the square of the members.
+    private var crowdFactor: Int {
+        guard presentCount > configuration.crowdLimit else { return 1 }
+        return 1 + Self.doublings(presentCount) - Self.doublings(configuration.crowdLimit)
+    }
+
+    /// How often one must be doubled to make at least so many.
+    private static func doublings(_ count: Int) -> Int {
+        Int.bitWidth - (count - 1).leadingZeroBitCount
     }
 
     /// Tells a dead member that it is dead: if it was only cut off, it objects.
@@ -167,7 +188,9 @@ extension SWIMMachine {
     ) -> [Member] {
         // Places instead of members, and no more of them moved than are taken: in a cluster of a
         // thousand this runs thousands of times a second.
-        var places = others.indices.filter { isFit(others[$0]) }
+        var places: [Int] = []
+        places.reserveCapacity(others.count)
+        for place in others.indices where isFit(others[place]) { places.append(place) }
         let taken = min(count, places.count)
         for place in 0..<taken {
             places.swapAt(place, place + generator.below(places.count - place))

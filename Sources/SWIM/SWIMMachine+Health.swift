@@ -16,7 +16,7 @@ extension SWIMMachine {
         at now: Instant,
         _ effects: inout [SWIMEffect]
     ) {
-        guard let due = dues.removeValue(forKey: timer), configuration.parts.noticesOwnStalls
+        guard let due = dues.remove(timer), configuration.parts.noticesOwnStalls
         else { return }
         let lag = now - due
         guard lag > configuration.lagLimit else { return }

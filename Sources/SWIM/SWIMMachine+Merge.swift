@@ -12,7 +12,7 @@ extension SWIMMachine {
             hearOfSelf(update, &effects)
             return
         }
-        guard let index = index(of: update.id) else {
+        guard let index = others.place(of: update.id) else {
             switch update.belief {
             case .alive: welcome(update, at: now, &effects)
             case .suspect, .dead, .left: remember(update, at: now)
@@ -51,7 +51,10 @@ extension SWIMMachine {
 
     private func isNewer(_ update: MemberUpdate, than member: Member) -> Bool {
         if Mutant.skipsIncarnationCheck.isPlanted { return update.state != member.state }
-        return (update.incarnation, update.state) > (member.incarnation, member.state)
+        guard update.incarnation == member.incarnation else {
+            return update.incarnation > member.incarnation
+        }
+        return update.state > member.state
     }
 
     private mutating func welcome(
@@ -76,7 +79,7 @@ extension SWIMMachine {
             member.incarnation = rumour.incarnation
             member.state = rumour.state
         }
-        others.insert(member, at: insertionIndex(of: member.id))
+        others.insert(member)
         addToRound(member.id)
         guard member.state.isPresent else { return }
         queueGossip(update, &effects)
@@ -172,11 +175,12 @@ extension SWIMMachine {
 
     mutating func forgetOldTombstones(at now: Instant, _ effects: inout [SWIMEffect]) {
         unmet.removeAll { now - $0.since >= configuration.tombstoneTimeout }
+        guard others.presentCount < others.count else { return }
         let old = others.filter {
             !$0.state.isPresent && now - $0.since >= configuration.tombstoneTimeout
         }
         for member in old {
-            others.removeAll { $0.id == member.id }
+            others.remove(member.id)
             removeFromRound(member.id)
             queue.remove(member.id)
             if member.state == .dead { seek(member.endpoint, &effects) }

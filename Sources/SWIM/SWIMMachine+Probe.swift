@@ -8,19 +8,19 @@ extension SWIMMachine {
         guard !isLeaving else { return }
         forgetOldTombstones(at: now, &effects)
         guard let target = nextTarget() else { return }
-        probe(target.id, at: now, &effects)
+        probe(target, at: now, &effects)
     }
 
     /// Pings a member, unless it is being probed already.
     mutating func probe(_ id: NodeID, at now: Instant, _ effects: inout [SWIMEffect]) {
         guard probes.count < Self.probeLimit, !probes.contains(where: { $0.target == id }),
-            let target = member(id), !isLeaving
+            let endpoint = id == own.id ? own.endpoint : others.endpoint(of: id), !isLeaving
         else { return }
         nextNumber &+= 1
         probes.append(Probe(number: nextNumber, target: id, sentAt: now))
         // Who is suspected hears of it first, so that the very answer carries the refutation.
         let ping = GossipMessage.ping(number: nextNumber, target: id)
-        send(held(against: id) + [ping], to: target.endpoint, &effects)
+        send(held(against: id) + [ping], to: endpoint, &effects)
         effects.append(
             .setTimer(.probeTimeout(nextNumber), after: directTimeout(of: id) * healthFactor)
         )
@@ -171,16 +171,16 @@ extension SWIMMachine {
 
     /// The next present member of the round; a new round is shuffled, so that detection takes at
     /// most about 2n periods (SWIM §4.3).
-    private mutating func nextTarget() -> Member? {
+    private mutating func nextTarget() -> NodeID? {
         for _ in 0...probeOrder.count {
             if probeIndex >= probeOrder.count {
                 probeIndex = 0
                 generator.shuffle(&probeOrder)
             }
             guard probeIndex < probeOrder.count else { return nil }
-            let candidate = member(probeOrder[probeIndex])
+            let candidate = probeOrder[probeIndex]
             probeIndex += 1
-            if let candidate, candidate.state.isPresent { return candidate }
+            if state(of: candidate)?.isPresent == true { return candidate }
         }
         return nil
     }

@@ -12,10 +12,12 @@ package struct SWIMMachine: Sendable {
     /// This agent, as it presents itself.
     package internal(set) var own: Member
     /// All others, dead and departed ones too until they are forgotten; sorted by id.
-    package internal(set) var others: [Member] = []
+    package internal(set) var others = MemberTable()
 
     var generator: SeededGenerator
     var queue = GossipQueue()
+    /// How often news is sent among so many members.
+    var retransmits = (memberCount: 0, limit: 0)
     /// What is said of members that were never met: old words of theirs must not count for more.
     var unmet: [(update: MemberUpdate, since: Instant)] = []
     var suspicions: [(id: NodeID, suspicion: Suspicion)] = []
@@ -31,7 +33,7 @@ package struct SWIMMachine: Sendable {
     /// How many probes came back late, of the last ones: 0 where the network loses nothing.
     var lateShare = 0.0
     /// When each timer is due, to see that this agent stood still.
-    var dues: [SWIMTimer: Instant] = [:]
+    var dues = SWIMTimers()
     /// Until when this agent accuses nobody, because it stood still itself.
     var accusesFrom = Instant.origin
     /// When it last looked for the fault of a mass death at home.
@@ -106,7 +108,7 @@ package struct SWIMMachine: Sendable {
         effects: inout [SWIMEffect]
     ) {
         let before = effects.count
-        defer { noteTimers(of: effects[before...], at: now) }
+        defer { noteTimers(of: effects, from: before, at: now) }
         switch input {
         case .start(let seeds): start(seeds, at: now, &effects)
         case .message(let message, let sender, let source):
@@ -127,32 +129,34 @@ package struct SWIMMachine: Sendable {
     }
 
     /// Every member known, this agent included, sorted by id.
-    package var view: [Member] {
-        var all = others
-        all.insert(own, at: insertionIndex(of: own.id))
-        return all
-    }
+    package var view: [Member] { others.with(own) }
 
     package func member(_ id: NodeID) -> Member? {
-        if id == own.id { return own }
-        return index(of: id).map { others[$0] }
+        id == own.id ? own : others.member(id)
+    }
+
+    /// What is believed of a member, this agent included; nil of whoever is unknown.
+    func state(of id: NodeID) -> MemberState? {
+        id == own.id ? own.state : others.state(of: id)
     }
 
     /// How many members take part, this agent included.
-    package var presentCount: Int {
-        others.reduce(1) { $0 + ($1.state.isPresent ? 1 : 0) }
-    }
+    package var presentCount: Int { others.presentCount + 1 }
 
     /// Everything this agent believes, for a member that compares notes.
     package var fullState: [MemberUpdate] {
         view.map { member in update(of: member) }
     }
 
-    private mutating func noteTimers(of effects: ArraySlice<SWIMEffect>, at now: Instant) {
-        for effect in effects {
-            switch effect {
-            case .setTimer(let timer, let delay): dues[timer] = now + delay
-            case .cancelTimer(let timer): dues[timer] = nil
+    private mutating func noteTimers(
+        of effects: [SWIMEffect],
+        from first: Int,
+        at now: Instant
+    ) {
+        for index in first..<effects.count {
+            switch effects[index] {
+            case .setTimer(let timer, let delay): dues.set(timer, due: now + delay)
+            case .cancelTimer(let timer): _ = dues.remove(timer)
             case .send, .streamPing, .sync, .persist, .emit: break
             }
         }
@@ -244,23 +248,6 @@ package struct SWIMMachine: Sendable {
         }
         announceSelf(&effects)
         effects.append(.setTimer(.goodbye, after: configuration.gossipInterval * 4))
-    }
-
-    // MARK: - Lookup
-
-    func index(of id: NodeID) -> Int? {
-        let index = insertionIndex(of: id)
-        return index < others.count && others[index].id == id ? index : nil
-    }
-
-    func insertionIndex(of id: NodeID) -> Int {
-        var low = 0
-        var high = others.count
-        while low < high {
-            let middle = (low + high) / 2
-            if others[middle].id < id { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 
     /// Within a quarter of the interval, so that members do not act in step.

@@ -56,3 +56,9 @@ enum ElectionGlance {
         }
     }
 }
+
+/// Which heartbeat a member says that it obeys.
+struct ObeyedHeartbeat {
+    let ballot: Ballot
+    let sequence: UInt32
+}

@@ -11,6 +11,8 @@ struct EventQueue {
         var event: SimulatedEvent
         /// The number of the event during which this one was scheduled.
         var cause: UInt64
+
+        fileprivate static var none: Entry { Entry(time: 0, event: .nothing, cause: 0) }
     }
 
     private struct Key {
@@ -25,7 +27,7 @@ struct EventQueue {
 
     private var heap: [Key] = []
     // Apart from the keys, so that moving those costs no reference counting.
-    private var entries: [Entry?] = []
+    private var entries: [Entry] = []
     private var freeSlots: [Int] = []
     private var sequence: UInt32 = 0
     private var ties: SeededGenerator
@@ -43,10 +45,22 @@ struct EventQueue {
 
     var nextTime: Int64? { heap.first?.time }
 
-    mutating func push(_ entry: Entry, node: Int) {
-        var tie = ties.derived(UInt64(bitPattern: entry.time) &* 1024 &+ UInt64(node + 1))
+    /// A place among the events of one node at one moment, and what led to the event that has it.
+    struct Turn {
+        fileprivate var sequence: UInt32 = 0
+        fileprivate(set) var cause: UInt64 = 0
+    }
+
+    /// The next place, for an event that is pushed later.
+    mutating func nextTurn(cause: UInt64) -> Turn {
         sequence &+= 1
-        let rank = tie.next() & 0xFFFF_FFFF_0000_0000 | UInt64(sequence)
+        return Turn(sequence: sequence, cause: cause)
+    }
+
+    mutating func push(_ entry: Entry, node: Int, _ turn: Turn? = nil) {
+        let turn = turn ?? nextTurn(cause: entry.cause)
+        var tie = ties.derived(UInt64(bitPattern: entry.time) &* 1024 &+ UInt64(node + 1))
+        let rank = tie.next() & 0xFFFF_FFFF_0000_0000 | UInt64(turn.sequence)
         let slot: Int
         if let free = freeSlots.popLast() {
             slot = free
@@ -66,11 +80,10 @@ struct EventQueue {
             heap[0] = last
             siftDown()
         }
-        defer {
-            entries[first.slot] = nil
-            freeSlots.append(first.slot)
-        }
-        return entries[first.slot]
+        var entry = Entry.none
+        swap(&entry, &entries[first.slot])
+        freeSlots.append(first.slot)
+        return entry
     }
 
     mutating func removeAll() {
@@ -118,6 +131,7 @@ enum SimulatedEvent {
     case datagram(Packet)
     /// Something outside all agents: a fault, a process, a part of the network.
     case outside(() -> Void)
+    case nothing
 }
 
 /// A datagram under way; nodes are numbered from 0.
@@ -125,7 +139,25 @@ struct Packet {
     var from: Int
     var to: Int
     var source: Endpoint
-    var bytes: [UInt8]
+    private(set) var bytes: [UInt8]
+    /// The heartbeat of which the sender says that it obeys it.
+    private(set) var obeyed: ObeyedHeartbeat?
     /// In a trace's lines; 0 without one.
     var number: UInt64 = 0
+
+    init(from: Int, to: Int, source: Endpoint, bytes: [UInt8], obeyed: ObeyedHeartbeat?) {
+        self.from = from
+        self.to = to
+        self.source = source
+        self.bytes = bytes
+        self.obeyed = obeyed
+    }
+
+    /// Loses its last bytes on the way.
+    mutating func cut(by byteCount: Int) {
+        guard byteCount > 0 else { return }
+        bytes.removeLast(byteCount)
+        // Whole it says so, or not at all.
+        obeyed = nil
+    }
 }

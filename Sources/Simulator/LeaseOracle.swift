@@ -45,16 +45,17 @@ struct LeaseOracle {
     /// An answer to a heartbeat of long ago, held up on its way, says nothing of today: neither
     /// does the member obey now, nor has it been heard since it appeared.
     mutating func obeyed(
-        _ ballot: Ballot,
-        _ sequence: UInt32,
+        _ heartbeat: ObeyedHeartbeat,
         by member: NodeID,
         to host: SimulatedHost,
         at now: Int64
     ) {
         begin(host)
         // A late word about an earlier ballot wins nothing.
-        guard watches[host.index].ballot == ballot,
-            let sent = watches[host.index].sent.last(where: { $0.sequence == sequence }),
+        guard watches[host.index].ballot == heartbeat.ballot,
+            let sent = watches[host.index].sent.last(where: {
+                $0.sequence == heartbeat.sequence
+            }),
             now - sent.at <= answerLimit
         else { return }
         watches[host.index].answered[member] = now
@@ -67,11 +68,16 @@ struct LeaseOracle {
             if let voters = snapshot.voters { watches[host.index].voters = voters.voters }
             // Until now the view was as before; alone, a master is its own majority.
             count(host, at: now)
-            watch(snapshot.view, host.index, now)
-        } else if watches[host.index].ballot != nil || !watches[host.index].presentSince.isEmpty {
+            watch(snapshot.view, host, now)
+        } else if isWatching(host) {
             // A master that is deposed before its first heartbeat was watched, too.
             watches[host.index] = Watch(life: host.life)
         }
+    }
+
+    /// Whether the host was a master lately.
+    func isWatching(_ host: SimulatedHost) -> Bool {
+        watches[host.index].ballot != nil || !watches[host.index].presentSince.isEmpty
     }
 
     /// Whether the heartbeat was not looked at before: one goes to many.
@@ -85,7 +91,7 @@ struct LeaseOracle {
         _ ballot: Ballot,
         _ sequence: UInt32,
         _ host: SimulatedHost,
-        _ view: [Member],
+        _ others: MemberTable,
         _ simulation: Simulation
     ) {
         let now = simulation.now
@@ -96,7 +102,7 @@ struct LeaseOracle {
         watches[host.index].sent.removeAll { now - $0.at > answerLimit }
         watches[host.index].sent.append((sequence, now))
         watches[host.index].voters = simulation.quorum.voters(of: host)
-        watch(view, host.index, now)
+        watch(others, host, now)
         count(host, at: now)
         let age = now - watches[host.index].lastWon
         guard age > lease + Self.slack else { return }
@@ -143,17 +149,26 @@ struct LeaseOracle {
         watches[host.index] = Watch(life: host.life)
     }
 
-    private mutating func watch(_ view: [Member], _ index: Int, _ now: Int64) {
+    private mutating func watch(
+        _ view: some RandomAccessCollection<Member>,
+        _ host: SimulatedHost,
+        _ now: Int64
+    ) {
+        let index = host.index
+        let own = host.identity
         let before = watches[index]
         // Most of the time nobody came or went.
-        if view.count(where: \.state.isPresent) == before.presentSince.count,
-            view.allSatisfy({ !$0.state.isPresent || before.presentSince[$0.id] != nil })
+        let count = 1 + view.count { $0.state.isPresent && $0.id != own }
+        if count == before.presentSince.count,
+            view.allSatisfy({
+                !$0.state.isPresent || $0.id == own || before.presentSince[$0.id] != nil
+            })
         {
             return
         }
-        watches[index].presentSince = [:]
+        watches[index].presentSince = [own: before.presentSince[own] ?? now]
         if before.voters == nil { watches[index].answered = [:] }
-        for member in view where member.state.isPresent {
+        for member in view where member.state.isPresent && member.id != own {
             watches[index].presentSince[member.id] = before.presentSince[member.id] ?? now
             watches[index].answered[member.id] = before.answered[member.id]
         }

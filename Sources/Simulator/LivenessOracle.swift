@@ -13,6 +13,8 @@ struct LivenessOracle {
     private let losesDisks: Bool
     private(set) var convergedAfter: Duration?
     private var isSettled = false
+    /// Since when all has been well, launches included.
+    private var wellSince: Duration?
     /// Elections until convergence.
     private var electionCount = 0
 
@@ -40,14 +42,22 @@ struct LivenessOracle {
         } else if demands(.stability), simulation.electionCount > electionCount {
             simulation.report("L1", "another master was elected after all was well")
         }
-        guard !isSettled else { return }
-        if let problem = launchProblem(in: simulation) {
-            if isLate, demands(.ready) || demands(.settled) {
-                simulation.report("launch", problem + lateness)
+        if !isSettled {
+            if let problem = launchProblem(in: simulation) {
+                if isLate, demands(.ready) || demands(.settled) {
+                    simulation.report("launch", problem + lateness)
+                }
+            } else {
+                isSettled = true
             }
-        } else {
-            isSettled = true
         }
+        if convergedAfter != nil, isSettled, wellSince == nil { wellSince = since }
+    }
+
+    /// Whether all has been well for as long as the scenario wants to see.
+    func isDone(_ simulation: Simulation) -> Bool {
+        guard let hold = liveness.hold, let wellSince else { return false }
+        return Duration.nanoseconds(simulation.now) - liveness.at - wellSince >= hold
     }
 
     /// What was reached must still hold at the end.
@@ -70,7 +80,7 @@ struct LivenessOracle {
 
     private struct State {
         let host: SimulatedHost
-        let snapshot: CoreSnapshot
+        let master: Ballot?
     }
 
     private func problem(in simulation: Simulation) -> (invariant: String, detail: String)? {
@@ -88,21 +98,21 @@ struct LivenessOracle {
         _ simulation: Simulation
     ) -> (invariant: String, detail: String)? {
         let states = side.compactMap { host in
-            host.snapshot.map { State(host: host, snapshot: $0) }
+            host.core == nil ? nil : State(host: host, master: host.master)
         }
         guard let first = states.first else { return nil }
         if simulation.scenario.policy == .quorum, !simulation.quorum.hasQuorum(side) {
             return problemWithoutQuorum(states) ?? viewProblem(of: states, simulation)
         }
         for state in states {
-            guard let ballot = state.snapshot.master else {
+            guard let ballot = state.master else {
                 return ("L1", "\(state.host.name) obeys no master")
             }
-            guard ballot == first.snapshot.master else {
+            guard ballot == first.master else {
                 return ("L1", "\(first.host.name) and \(state.host.name) obey different masters")
             }
         }
-        let isOnSide = states.contains { $0.host.identity == first.snapshot.master?.node }
+        let isOnSide = states.contains { $0.host.identity == first.master?.node }
         guard isOnSide || liveness.core != nil else {
             return ("L1", "the master that \(first.host.name) obeys is not on its side")
         }
@@ -115,7 +125,7 @@ struct LivenessOracle {
         _ states: [State]
     ) -> (invariant: String, detail: String)? {
         guard liveness.core == nil,
-            let master = states.first(where: { $0.snapshot.master?.node == $0.host.identity })
+            let master = states.first(where: { $0.master?.node == $0.host.identity })
         else { return nil }
         return ("L3", "\(master.host.name) is master, and no majority of the voters is there")
     }
@@ -125,8 +135,11 @@ struct LivenessOracle {
         _ simulation: Simulation
     ) -> (invariant: String, detail: String)? {
         let members = states.map(\.host.identity)
+        let sorted = members.sorted()
         for state in states {
-            let present = state.snapshot.view.filter(\.state.isPresent).map(\.id)
+            let present = state.host.present
+            // Views are sorted: most of the time there is no need to look for each.
+            if present == sorted { continue }
             if let missing = members.first(where: { !present.contains($0) }) {
                 let name = simulation.name(of: missing)
                 return ("L2", "\(state.host.name) misses \(name), which it can reach")
@@ -188,6 +201,7 @@ struct LivenessOracle {
         of hosts: [SimulatedHost],
         _ simulation: Simulation
     ) -> [[SimulatedHost]] {
+        guard !simulation.network.isWhole else { return hosts.isEmpty ? [] : [hosts] }
         var left = hosts
         var sides: [[SimulatedHost]] = []
         while let first = left.first {
@@ -207,13 +221,29 @@ struct LivenessOracle {
     }
 
     private static func isClique(_ side: [SimulatedHost], _ simulation: Simulation) -> Bool {
-        side.allSatisfy { first in
-            side.allSatisfy { $0 === first || isLinked(first, $0, simulation) }
-        }
+        simulation.network.isWhole
+            || side.allSatisfy { first in
+                side.allSatisfy { $0 === first || isLinked(first, $0, simulation) }
+            }
     }
 }
 
 extension SimulatedHost {
+    fileprivate var master: Ballot? {
+        guard let loop, let core else { return nil }
+        var master: Ballot?
+        loop.run { master = core.master }
+        return master
+    }
+
+    /// Whom it takes for present, itself included; sorted.
+    fileprivate var present: [NodeID] {
+        guard let loop, let core else { return [] }
+        var present: [NodeID] = []
+        loop.run { present = core.view.filter(\.state.isPresent).map(\.id) }
+        return present
+    }
+
     fileprivate var snapshot: CoreSnapshot? {
         guard let loop, let core else { return nil }
         var snapshot: CoreSnapshot?

@@ -1,5 +1,4 @@
 import Primitives
-import Runtime
 
 /// How well a run went, beyond right and wrong: what is counted for every run and bounded by
 /// nobody but its reader.
@@ -26,8 +25,8 @@ struct QualityOracle {
         watches[host] = Watch(downSince: now)
     }
 
-    mutating func look(at host: Int, _ snapshot: CoreSnapshot, at now: Int64) {
-        if snapshot.master == nil {
+    mutating func look(at host: Int, _ master: Ballot?, at now: Int64) {
+        if master == nil {
             if watches[host].masterlessSince == nil { watches[host].masterlessSince = now }
         } else if let since = watches[host].masterlessSince {
             figures.masterlessTime += .nanoseconds(now - since)

@@ -15,10 +15,10 @@ struct SafetyOracle {
         let life: Int
     }
 
-    private struct Belief: Hashable {
-        let host: Int
-        let life: Int
-        let member: NodeID
+    /// What one life of a host believed last, by the numbers of members.
+    private struct Beliefs {
+        var life = 0
+        var incarnations: [UInt64] = []
     }
 
     private struct Vote {
@@ -31,36 +31,56 @@ struct SafetyOracle {
     private var votes: [NodeID: Vote] = [:]
     private var obeyed: [NodeID: Ballot] = [:]
     private var answered: [NodeID: Ballot] = [:]
-    private var incarnations: [NodeID: UInt64] = [:]
-    private var seenByOthers: [NodeID: UInt64] = [:]
-    /// What each life of a host believed last.
-    private var believed: [Belief: UInt64] = [:]
+    private var numbers: [NodeID: Int] = [:]
+    /// By the numbers of members: what they said themselves, and what others have seen of them; 0
+    /// before that.
+    private var incarnations: [UInt64] = []
+    private var seenByOthers: [UInt64] = []
+    /// By host; numbers, because in a large cluster these are many.
+    private var believed: [Beliefs] = []
     /// By host: until when a large cluster's view is not looked at again.
     private var looks: [Int64] = []
 
     /// A life begins with what an earlier one has stored.
     mutating func begins(_ id: NodeID, _ record: DurableRecord, _ simulation: Simulation) {
-        if let seen = seenByOthers[id], record.incarnation + 1 <= seen {
+        let number = number(of: id)
+        let seen = seenByOthers[number]
+        if record.incarnation + 1 <= seen {
             simulation.report(
                 "S4",
                 "\(simulation.name(of: id)) begins again with incarnation "
                     + "\(record.incarnation + 1), and others have seen \(seen)"
             )
         }
-        incarnations[id] = record.incarnation + 1
+        incarnations[number] = record.incarnation + 1
+    }
+
+    private mutating func number(of id: NodeID) -> Int {
+        if let number = numbers[id] { return number }
+        let number = incarnations.count
+        numbers[id] = number
+        incarnations.append(0)
+        seenByOthers.append(0)
+        return number
     }
 
     // MARK: - What a node's actors do
 
     mutating func check(_ host: SimulatedHost, _ simulation: Simulation) {
         guard let loop = host.loop, let core = host.core else { return }
-        var found: CoreSnapshot?
-        loop.run { found = core.snapshot() }
-        guard let snapshot = found else { return }
-        if isDue(host, simulation) { checkIncarnations(snapshot, host, simulation) }
-        simulation.lease.look(at: host, snapshot, at: simulation.now)
-        simulation.quality.look(at: host.index, snapshot, at: simulation.now)
-        guard let ballot = snapshot.master else { return }
+        var master: Ballot?
+        loop.run { master = core.master }
+        let isDue = isDue(host, simulation)
+        let mayReign = master?.node == host.identity || simulation.lease.isWatching(host)
+        if isDue || mayReign {
+            var found: CoreSnapshot?
+            loop.run { found = core.snapshot() }
+            guard let snapshot = found else { return }
+            if isDue { checkIncarnations(snapshot, host, simulation) }
+            if mayReign { simulation.lease.look(at: host, snapshot, at: simulation.now) }
+        }
+        simulation.quality.look(at: host.index, master, at: simulation.now)
+        guard let ballot = master else { return }
         if let before = obeyed[host.identity], ballot < before {
             simulation.report("S2", "\(host.name) obeys \(ballot) after \(before)")
         }
@@ -93,8 +113,13 @@ struct SafetyOracle {
         _ host: SimulatedHost,
         _ simulation: Simulation
     ) {
+        while believed.count <= host.index { believed.append(Beliefs()) }
+        if believed[host.index].life != host.life {
+            believed[host.index] = Beliefs(life: host.life)
+        }
         for member in snapshot.view {
-            let owned = incarnations[member.id] ?? 0
+            let number = number(of: member.id)
+            let owned = incarnations[number]
             if member.id == host.identity {
                 if member.incarnation < owned {
                     simulation.report(
@@ -103,7 +128,7 @@ struct SafetyOracle {
                             + "\(member.incarnation)"
                     )
                 }
-                incarnations[member.id] = member.incarnation
+                incarnations[number] = member.incarnation
             } else {
                 if member.incarnation > owned {
                     simulation.report(
@@ -112,16 +137,19 @@ struct SafetyOracle {
                             + "\(simulation.name(of: member.id)), which is at \(owned)"
                     )
                 }
-                seenByOthers[member.id] = max(member.incarnation, seenByOthers[member.id] ?? 0)
-                let belief = Belief(host: host.index, life: host.life, member: member.id)
-                if let before = believed[belief], member.incarnation < before {
+                seenByOthers[number] = max(member.incarnation, seenByOthers[number])
+                while believed[host.index].incarnations.count <= number {
+                    believed[host.index].incarnations.append(0)
+                }
+                let before = believed[host.index].incarnations[number]
+                if member.incarnation < before {
                     simulation.report(
                         "S4",
                         "\(host.name) went back from incarnation \(before) of "
                             + "\(simulation.name(of: member.id)) to \(member.incarnation)"
                     )
                 }
-                believed[belief] = member.incarnation
+                believed[host.index].incarnations[number] = member.incarnation
             }
         }
     }
@@ -129,28 +157,40 @@ struct SafetyOracle {
     // MARK: - What a node says
 
     /// Looks into a datagram that leaves a node.
-    mutating func sees(_ bytes: Span<UInt8>, from host: SimulatedHost, _ simulation: Simulation) {
+    ///
+    /// - Returns: the heartbeat of which it says that it is obeyed.
+    mutating func sees(
+        _ bytes: Span<UInt8>,
+        from host: SimulatedHost,
+        _ simulation: Simulation
+    ) -> ObeyedHeartbeat? {
         // Election messages travel alone; the others need not be looked at here.
         switch ElectionGlance(bytes) {
-        case nil: return
+        case nil: break
         case .heartbeat(let ballot, let sequence):
             guard simulation.lease.isNew(ballot, sequence, host), let core = host.core else {
-                return
+                return nil
             }
             simulation.quorum.reigns(ballot, simulation)
-            simulation.lease.reigns(ballot, sequence, host, core.view, simulation)
-            return
-        case .heartbeatReply(let ballot, _, isObeyed: true):
+            simulation.lease.reigns(ballot, sequence, host, core.others, simulation)
+        case .heartbeatReply(let ballot, let sequence, isObeyed: true):
             if let before = answered[host.identity], ballot < before {
                 simulation.report("S2", "\(host.name) answers \(ballot) after \(before)")
             }
             answered[host.identity] = ballot
-            return
+            return ObeyedHeartbeat(ballot: ballot, sequence: sequence)
         case .heartbeatReply(_, _, isObeyed: false):
             simulation.statistics.records["heartbeat.refused", default: 0] += 1
-            return
-        case .other: break
+        case .other: readsVotes(in: bytes, from: host, simulation)
         }
+        return nil
+    }
+
+    private mutating func readsVotes(
+        in bytes: Span<UInt8>,
+        from host: SimulatedHost,
+        _ simulation: Simulation
+    ) {
         let cluster = WireHeader.tag(ofCluster: SimulatedHost.cluster)
         guard let datagram = try? Datagram(decoding: bytes, cluster: cluster) else { return }
         for case .election(let message) in datagram.messages {
@@ -169,13 +209,6 @@ struct SafetyOracle {
                 break
             }
         }
-    }
-
-    /// The heartbeat of which a datagram says that it is obeyed.
-    func obeyed(in bytes: Span<UInt8>) -> (ballot: Ballot, sequence: UInt32)? {
-        guard case .heartbeatReply(let ballot, let sequence, isObeyed: true) = ElectionGlance(bytes)
-        else { return nil }
-        return (ballot, sequence)
     }
 
     private mutating func vote(

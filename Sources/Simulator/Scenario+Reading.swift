@@ -154,9 +154,11 @@ extension Liveness {
     ) throws(ScenarioError) {
         at = defaultAt
         guard let value else { return }
-        var fields = try ScenarioFields(value, path: "liveness", keys: ["at", "within", "core"])
+        let keys = ["at", "within", "hold", "core"]
+        var fields = try ScenarioFields(value, path: "liveness", keys: keys)
         at = try fields.take("at", ScenarioValue.duration) ?? defaultAt
         within = try fields.take("within", ScenarioValue.duration) ?? Self.defaultWithin
+        hold = try fields.take("hold", ScenarioValue.duration)
         core = try fields.take("core", nodes.set)
     }
 }

@@ -40,6 +40,9 @@ extension Scenario {
             ScenarioText.member("at", ScenarioText.quoted(liveness.at)),
             ScenarioText.member("within", ScenarioText.quoted(liveness.within)),
         ]
+        if let hold = liveness.hold {
+            members.append(ScenarioText.member("hold", ScenarioText.quoted(hold)))
+        }
         if let core = liveness.core { members.append(ScenarioText.member("core", nodes(core))) }
         return ScenarioText.object(members)
     }

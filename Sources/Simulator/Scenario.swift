@@ -83,6 +83,8 @@ package struct Liveness: Equatable, Sendable {
 
     package var at: Duration
     package var within: Duration = defaultWithin
+    /// How long all must stay well, after which the run ends; nil for as long as it lasts.
+    package var hold: Duration?
     /// The nodes of which it is demanded while the others may stay faulty for ever; nil for all.
     package var core: [Int]?
 }

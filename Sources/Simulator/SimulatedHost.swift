@@ -16,7 +16,8 @@ final class SimulatedHost: @unchecked Sendable {
     /// How many bytes of datagrams wait while nobody reads them; more are lost.
     private static let receiveByteLimit = 212_992
 
-    unowned let simulation: Simulation
+    /// The run lets go of its hosts when it ends.
+    let simulation: Simulation
     let index: Int
     var clock = SimulatedClock()
     let disk: SimulatedDisk
@@ -266,7 +267,7 @@ extension SimulatedEvent {
     fileprivate var isTimer: Bool {
         switch self {
         case .timer: true
-        case .action, .job, .datagram, .outside: false
+        case .action, .job, .datagram, .outside, .nothing: false
         }
     }
 }

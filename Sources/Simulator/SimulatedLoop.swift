@@ -6,8 +6,8 @@ package import Primitives
 /// Used only by the thread that runs the simulation, which is why it is Sendable unchecked: the
 /// agents' protocols ask for it, and no lock is needed.
 package final class SimulatedLoop: AgentLoop, @unchecked Sendable {
-    unowned let host: SimulatedHost
-    private unowned let simulation: Simulation
+    let host: SimulatedHost
+    private let simulation: Simulation
     /// Whether a callback of this loop runs now.
     var isRunning = false
     /// The process of this life is gone: nothing of it runs again.
@@ -17,8 +17,17 @@ package final class SimulatedLoop: AgentLoop, @unchecked Sendable {
     private struct Slot {
         /// Tells the timers that had this slot apart.
         var use: UInt64 = 0
-        /// Tells the events of one timer apart: only the last one counts.
+        /// Tells the events of one slot apart: only the last one counts.
         var ticket: UInt64 = 0
+        /// When that event comes; nil once it has come.
+        ///
+        /// A timer that is set again before then does without an event of its own: this one makes
+        /// it, for the moment at which the timer is due.
+        var eventTime: Int64?
+        /// When the timer is due, on the world's clock, and the place in the queue that it had if
+        /// its event were made when it was set.
+        var due: Int64 = 0
+        var turn = EventQueue.Turn()
         var deadline = Instant.origin
         var action: (@Sendable () -> Void)?
     }
@@ -111,14 +120,26 @@ package final class SimulatedLoop: AgentLoop, @unchecked Sendable {
         return action
     }
 
+    /// Whether the event of a timer that came now is to be handled; one that was set again and is
+    /// due later gets another.
     func isPending(_ index: Int, ticket: UInt64) -> Bool {
-        !hasEnded && slots[index].ticket == ticket && slots[index].action != nil
+        guard !hasEnded, slots[index].ticket == ticket else { return false }
+        guard slots[index].action != nil else {
+            slots[index].eventTime = nil
+            return false
+        }
+        guard slots[index].due <= simulation.now else {
+            pushEvent(index)
+            return false
+        }
+        slots[index].eventTime = nil
+        return true
     }
 
     /// The clock runs at another pace now: every timer comes at another moment.
     func retimeAll() {
         for index in slots.indices where slots[index].action != nil {
-            push(index)
+            push(index, isRetimed: true)
         }
     }
 
@@ -128,17 +149,27 @@ package final class SimulatedLoop: AgentLoop, @unchecked Sendable {
         freeSlots = []
     }
 
-    private func push(_ index: Int) {
-        lastTicket += 1
-        slots[index].ticket = lastTicket
+    private func push(_ index: Int, isRetimed: Bool = false) {
         let wait = host.clock.wait(
             until: slots[index].deadline.nanoseconds,
             from: simulation.now
         )
+        slots[index].due = simulation.now + wait
+        slots[index].turn = simulation.nextTurn()
+        // One at that very moment has an earlier turn.
+        if let time = slots[index].eventTime, time < slots[index].due, !isRetimed { return }
+        pushEvent(index)
+    }
+
+    private func pushEvent(_ index: Int) {
+        lastTicket += 1
+        slots[index].ticket = lastTicket
+        slots[index].eventTime = slots[index].due
         simulation.schedule(
             .timer(self, slot: index, ticket: lastTicket),
-            after: wait,
-            node: host.index
+            at: slots[index].due,
+            node: host.index,
+            slots[index].turn
         )
     }
 

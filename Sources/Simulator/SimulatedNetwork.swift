@@ -16,6 +16,7 @@ struct SimulatedNetwork {
     private var counts: [UInt32]
     /// Per directed link: how many faults close it now.
     private var blocks: [UInt16]
+    private var blockCount = 0
     private var changes: [(id: Int, from: [Int], to: [Int], change: LinkChange)] = []
     /// Per directed link, only while something is changed.
     private var changed: [LinkSettings]?
@@ -131,6 +132,9 @@ struct SimulatedNetwork {
         return max(1, delay)
     }
 
+    /// Whether no fault closes any link.
+    var isWhole: Bool { blockCount == 0 }
+
     func isOpen(from: Int, to: Int) -> Bool {
         from == to || blocks[from * nodeCount + to] == 0
     }
@@ -140,11 +144,13 @@ struct SimulatedNetwork {
     mutating func block(from: Int, to: Int) {
         guard from != to else { return }
         blocks[from * nodeCount + to] += 1
+        blockCount += 1
     }
 
     mutating func unblock(from: Int, to: Int) {
         guard from != to else { return }
         blocks[from * nodeCount + to] -= 1
+        blockCount -= 1
     }
 
     mutating func change(_ id: Int, from: [Int], to: [Int], _ change: LinkChange) {

@@ -40,7 +40,7 @@ final class SimulatedStream: StreamConnection, @unchecked Sendable {
 
     let peer: Endpoint
     let owner: StreamOwner
-    unowned let host: SimulatedHost
+    let host: SimulatedHost
     private let id: UInt64
     private(set) var state: State
     var onEvent: ((StreamEvent) -> Void)?

@@ -10,11 +10,12 @@ import Wire
 final class SimulatedWorld: @unchecked Sendable {
     let host: SimulatedHost
     let loop: SimulatedLoop
-    var simulation: Simulation { host.simulation }
+    let simulation: Simulation
 
     init(host: SimulatedHost, loop: SimulatedLoop) {
         self.host = host
         self.loop = loop
+        simulation = host.simulation
     }
 
     func world(seed: UInt64) -> World {
@@ -27,7 +28,8 @@ final class SimulatedWorld: @unchecked Sendable {
             models: self,
             observer: self,
             seed: seed,
-            witness: host.shadow
+            witness: host.shadow,
+            facts: simulation.facts
         )
     }
 
@@ -43,10 +45,9 @@ final class SimulatedWorld: @unchecked Sendable {
 
 extension SimulatedWorld: DatagramTransport {
     func send(_ bytes: Span<UInt8>, to destination: Endpoint) {
-        let simulation = simulation
         simulation.statistics.sentCount += 1
         simulation.statistics.sentByteCount += bytes.count
-        simulation.safety.sees(bytes, from: host, simulation)
+        let obeyed = simulation.safety.sees(bytes, from: host, simulation)
         guard let target = simulation.host(at: destination.address),
             destination.port == SimulatedHost.agentPort
         else { return }
@@ -54,7 +55,8 @@ extension SimulatedWorld: DatagramTransport {
             from: host.index,
             to: target.index,
             source: host.endpoint(SimulatedHost.agentPort),
-            bytes: [UInt8](copying: bytes)
+            bytes: [UInt8](copying: bytes),
+            obeyed: obeyed
         )
         switch simulation.network.fate(
             from: host.index,
@@ -68,7 +70,7 @@ extension SimulatedWorld: DatagramTransport {
         case .arrives(let delay, let again, let isCorrupt):
             simulation.traceSend(&packet, isLost: false)
             // Checksums let no changed byte pass; what is cut off is found by decoders alone.
-            if isCorrupt { packet.bytes.removeLast(Int(delay) % (packet.bytes.count + 1)) }
+            if isCorrupt { packet.cut(by: Int(delay) % (packet.bytes.count + 1)) }
             simulation.schedule(.datagram(packet), after: delay, node: target.index)
             if let again {
                 simulation.schedule(.datagram(packet), after: again, node: target.index)

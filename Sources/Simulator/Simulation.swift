@@ -1,6 +1,7 @@
 import CSimulation
 import Primitives
 import Runtime
+import Wire
 
 /// One simulated run: virtual time, the nodes, what is between them, and what must hold.
 ///
@@ -10,6 +11,7 @@ package final class Simulation: @unchecked Sendable {
     package let scenario: Scenario
     package let seed: UInt64
     private(set) var now: Int64 = 0
+    private var end: Int64
     private(set) var hosts: [SimulatedHost] = []
     var network: SimulatedNetwork
     var trace: Trace
@@ -23,6 +25,8 @@ package final class Simulation: @unchecked Sendable {
     var statistics = SimulationStatistics()
     private(set) var violation: Violation?
     private var queue: EventQueue
+    /// Read once for all agents: in a large cluster these are what takes memory.
+    let facts: FactsCache
     private var names: [NodeID: String] = [:]
     private var lastStream: UInt64 = 0
     private var lastProcess: Int32 = 1000
@@ -47,9 +51,11 @@ package final class Simulation: @unchecked Sendable {
         self.hasShadows = hasShadows
         self.scenario = scenario.drawingSwarm(seed: seed)
         self.seed = seed
+        end = self.scenario.duration.wholeNanoseconds
         // One generator for each purpose: more draws for one change nothing for the others.
         let generator = SeededGenerator(seed: seed)
         queue = EventQueue(ties: generator.derived(1))
+        facts = FactsCache(slotCount: scenario.nodeCount > 64 ? 8192 : 256)
         network = SimulatedNetwork(
             nodeCount: scenario.nodeCount,
             settings: scenario.network,
@@ -71,12 +77,18 @@ package final class Simulation: @unchecked Sendable {
     }
 
     /// Runs the scenario from its beginning to its end or to the first violation; called once.
-    package func run() -> SimulationResult {
+    ///
+    /// - Parameter tell: hears how far it is, about once a virtual second.
+    package func run(tell: ((Duration) -> Void)? = nil) -> SimulationResult {
+        var tellAt: Int64 = tell == nil ? .max : 0
         csimulation_enter()
         begin()
-        let end = scenario.duration.wholeNanoseconds
         while violation == nil, let time = queue.nextTime, time <= end, let entry = queue.pop() {
             now = entry.time
+            if now >= tellAt {
+                tell?(.nanoseconds(now))
+                tellAt = now + 1_000_000_000
+            }
             handle(entry)
         }
         if violation == nil {
@@ -143,12 +155,17 @@ package final class Simulation: @unchecked Sendable {
     private func judgeLiveness() {
         liveness.judge(self)
         guard violation == nil else { return }
+        if liveness.isDone(self) {
+            end = now
+            return
+        }
         outside(after: LivenessOracle.interval) { [unowned self] in judgeLiveness() }
     }
 
     /// Agents hold each other; without this, every run would leave them behind.
     private func tearDown() {
         for host in hosts { host.tearDown() }
+        hosts = []
         queue.removeAll()
     }
 
@@ -157,6 +174,16 @@ package final class Simulation: @unchecked Sendable {
     func schedule(_ event: SimulatedEvent, after delay: Int64, node: Int) {
         let entry = EventQueue.Entry(time: now + delay, event: event, cause: trace.index)
         queue.push(entry, node: node)
+    }
+
+    /// The place in the queue that an event scheduled now would have.
+    func nextTurn() -> EventQueue.Turn {
+        queue.nextTurn(cause: trace.index)
+    }
+
+    /// Schedules an event with a place that it was given before.
+    func schedule(_ event: SimulatedEvent, at time: Int64, node: Int, _ turn: EventQueue.Turn) {
+        queue.push(.init(time: time, event: event, cause: turn.cause), node: node, turn)
     }
 
     /// Schedules something outside all agents.
@@ -193,6 +220,7 @@ package final class Simulation: @unchecked Sendable {
         case .outside(let action):
             trace.begin(.outside, now, -1, entry.cause)
             action()
+        case .nothing: break
         }
     }
 
@@ -204,8 +232,8 @@ package final class Simulation: @unchecked Sendable {
         }
         statistics.deliveredCount += 1
         traceArrival(packet)
-        if let (ballot, sequence) = safety.obeyed(in: packet.bytes.span) {
-            lease.obeyed(ballot, sequence, by: hosts[packet.from].identity, to: host, at: now)
+        if let obeyed = packet.obeyed {
+            lease.obeyed(obeyed, by: hosts[packet.from].identity, to: host, at: now)
         }
         loop.run { core.membership.receive(packet.bytes.span, from: packet.source) }
     }

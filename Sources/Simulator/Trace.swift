@@ -34,13 +34,12 @@ struct Trace {
     mutating func mix(_ bytes: [UInt8]) {
         var word: UInt64 = UInt64(bytes.count)
         let span = bytes.span
-        for index in span.indices {
-            word = word << 8 | UInt64(span[index])
-            if index & 7 == 7 {
-                mix(word)
-                word = 0
-            }
+        var offset = 0
+        while let whole = try? span.readBigEndian(UInt64.self, at: &offset) {
+            mix(whole)
+            word = 0
         }
+        for index in offset..<span.count { word = word << 8 | UInt64(span[index]) }
         mix(word)
     }
 

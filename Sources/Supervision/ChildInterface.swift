@@ -1,3 +1,5 @@
+import Primitives
+
 /// How a child process is kept; the words are Erlang's.
 package struct ChildSpec: Equatable, Sendable {
     /// For logs: `rpc-server`, `llama-server`.
@@ -63,6 +65,19 @@ package enum ChildTimer: Hashable, Sendable {
     case probe
     case readiness
     case stopStep
+}
+
+extension ChildTimer: TimerName {
+    package static var slotCount: Int { 4 }
+
+    package var slot: Int? {
+        switch self {
+        case .backoff: 0
+        case .probe: 1
+        case .readiness: 2
+        case .stopStep: 3
+        }
+    }
 }
 
 package enum ChildEffect: Equatable, Sendable {

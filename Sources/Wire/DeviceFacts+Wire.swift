@@ -1,7 +1,12 @@
 import Primitives
+import SWIM
 
 extension DeviceFacts {
     func encode(into bytes: inout [UInt8]) {
+        if let encoding {
+            bytes += encoding
+            return
+        }
         bytes.append(text: name)
         bytes.append(bigEndian: memoryTotal.bytes)
         bytes.append(bigEndian: memoryAvailable.bytes)
@@ -29,14 +34,29 @@ extension DeviceFacts {
         let end = reader.offset + length
         let block = bytes.extracting(reader.offset..<end)
         reader.offset = end
+        if let known = reader.facts?.facts(in: block) {
+            self = known
+            return
+        }
+        let facts = try Self.read(block)
+        // Others hear of what is in newer or older blocks as this version writes it.
+        guard facts.wireByteCount == block.count else {
+            self = facts
+            return
+        }
+        self = facts.remembering([UInt8](copying: block))
+        reader.facts?.keep(self, from: block)
+    }
+
+    private static func read(_ block: Span<UInt8>) throws(WireError) -> DeviceFacts {
         var inner = WireReader(offset: 0)
-        let name = try inner.text(block, "name", limit: Self.nameByteLimit)
+        let name = try inner.text(block, "name", limit: nameByteLimit)
         let total: UInt64 = try inner.integer(block)
         let available: UInt64 = try inner.integer(block)
         let httpPort: UInt16 = try inner.integer(block)
         let rpcPort: UInt16 = try inner.integer(block)
-        let engine = try inner.text(block, "engine", limit: Self.engineByteLimit)
-        let models: [UInt64] = try inner.list(block, "models", limit: Self.modelLimit) {
+        let engine = try inner.text(block, "engine", limit: engineByteLimit)
+        let models: [UInt64] = try inner.list(block, "models", limit: modelLimit) {
             block,
             inner throws(WireError) in try inner.integer(block)
         }
@@ -51,7 +71,7 @@ extension DeviceFacts {
                 inner throws(WireError) in try ReachGap(block, &inner)
             }
         }
-        self.init(
+        return DeviceFacts(
             name: name,
             memoryTotal: ByteCount(total),
             memoryAvailable: ByteCount(available),

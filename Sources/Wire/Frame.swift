@@ -100,8 +100,11 @@ extension Frame {
     }
 
     /// Reads the body of a frame; nil if the kind is none that this version knows.
-    package init?(decoding bytes: Span<UInt8>) throws(WireError) {
-        var reader = WireReader(offset: 0)
+    package init?(
+        decoding bytes: Span<UInt8>,
+        facts: FactsCache? = nil
+    ) throws(WireError) {
+        var reader = WireReader(offset: 0, facts: facts)
         guard let kind = FrameKind(rawValue: try reader.integer(bytes)) else { return nil }
         switch kind {
         case .syncRequest: self = .syncRequest(try Self.updates(bytes, &reader))

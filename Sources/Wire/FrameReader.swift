@@ -11,7 +11,12 @@ package struct FrameReader: Sendable {
     /// Frames of kinds that a newer version added; they were passed over.
     package private(set) var unknownCount = 0
 
-    package init() {}
+    private let facts: FactsCache?
+
+    /// - Parameter facts: what devices were heard to say before, to be read faster.
+    package init(facts: FactsCache? = nil) {
+        self.facts = facts
+    }
 
     /// How much has arrived and was not read yet.
     ///
@@ -78,7 +83,10 @@ package struct FrameReader: Sendable {
             }
             let end = reader.offset + Int(length)
             guard buffer.count >= end else { return nil }
-            let frame = try Frame(decoding: buffer.span.extracting(reader.offset..<end))
+            let frame = try Frame(
+                decoding: buffer.span.extracting(reader.offset..<end),
+                facts: facts
+            )
             start = end
             if let frame { return frame }
             unknownCount += 1

@@ -56,8 +56,8 @@ extension Message {
     }
 
     /// Reads one message, kind included; nil if the kind is none that this version knows.
-    init?(decoding bytes: Span<UInt8>) throws(WireError) {
-        var reader = WireReader(offset: 0)
+    init?(decoding bytes: Span<UInt8>, facts: FactsCache?) throws(WireError) {
+        var reader = WireReader(offset: 0, facts: facts)
         guard let kind = MessageKind(rawValue: try reader.integer(bytes)) else { return nil }
         switch kind {
         case .ping, .ack, .pingRequest, .nack, .update:

@@ -3,6 +3,13 @@ import Primitives
 /// Reads the fields of a message one after the other.
 struct WireReader {
     var offset: Int
+    /// What was read before, and need not be read again.
+    let facts: FactsCache?
+
+    init(offset: Int, facts: FactsCache? = nil) {
+        self.offset = offset
+        self.facts = facts
+    }
 
     mutating func integer<Value: FixedWidthInteger & UnsignedInteger>(
         _ bytes: Span<UInt8>,

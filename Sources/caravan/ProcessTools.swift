@@ -45,8 +45,15 @@ enum ProcessTools {
 
     /// Memory that belongs to the process alone and to no file.
     static func anonymousKiB(of pid: Int32) -> Int? {
-        read("/proc/\(pid)/status")?.split(separator: "\n")
-            .first { $0.hasPrefix("RssAnon:") }?
+        kiB("RssAnon:", of: "\(pid)")
+    }
+
+    /// The most memory that this process has held so far.
+    static var peakKiB: Int? { kiB("VmHWM:", of: "self") }
+
+    private static func kiB(_ field: String, of process: String) -> Int? {
+        read("/proc/\(process)/status")?.split(separator: "\n")
+            .first { $0.hasPrefix(field) }?
             .split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first
             .flatMap { Int($0) }
     }

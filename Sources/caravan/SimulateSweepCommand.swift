@@ -160,6 +160,10 @@ struct SeedRange: ExpressibleByArgument, Sendable {
         }
     }
 
+    static func upTo(_ last: UInt64) -> SeedRange {
+        SeedRange(first: 1, last: last)
+    }
+
     /// Seeds that no other day has.
     static var fromToday: SeedRange {
         let day = UInt64(max(0, Date.now.timeIntervalSince1970 / 86_400))

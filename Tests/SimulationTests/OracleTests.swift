@@ -27,6 +27,21 @@ struct OracleTests {
         #expect(violation.invariant == "L1")
     }
 
+    @Test func `a run ends when all has been well for as long as is asked`() throws {
+        let text = { (hold: String) in
+            #"{"name":"a","nodes":3,"liveness":{"at":"5s","within":"60s"\#(hold)}}"#
+        }
+        let whole = Simulation(scenario: try scenario(text("")), seed: 1).run()
+        let held = try scenario(text(#","hold":"4s""#))
+        let short = Simulation(scenario: held, seed: 1).run()
+        let converged = try #require(short.convergedAfter)
+        #expect(whole.virtualTime == .seconds(70))
+        #expect(whole.convergedAfter == converged)
+        #expect(short.virtualTime >= .seconds(9) + converged)
+        #expect(short.virtualTime < .seconds(10) + converged)
+        #expect(try scenario(held.json) == held)
+    }
+
     @Test func `each side of a lasting partition needs its own master`() throws {
         let scenario = try scenario(
             #"""
