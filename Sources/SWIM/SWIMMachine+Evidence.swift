@@ -113,7 +113,9 @@ extension SWIMMachine {
         let doubters = probe.silentRelays.count { wasHeard($0, since: probe.sentAt) }
         if probe.nackers.isEmpty, doubters == 0, !probe.silentRelays.isEmpty {
             // Nobody at all is heard: this agent is cut off, and its doubt of itself, which is
-            // right, must not keep it from serving those who reach it.
+            // right, must not keep it from serving those who reach it. Of a large cluster only a
+            // few were asked, which says little.
+            guard presentCount <= configuration.allPairsLimit else { return }
             shorten(probe.target, to: configuration.cutOffSuspicion, at: now, &effects)
             return
         }

@@ -3,10 +3,20 @@ package import SWIM
 
 /// Many members of which some stand still again and again, to see who is taken for dead wrongly.
 ///
-/// So the Lifeguard paper tests its detector (arXiv 1707.00788 §V). The machines are the product's; around them are only virtual time, datagrams that take a
-/// moment, and streams. A member that stands still keeps its system, as under SIGSTOP: what is sent
-/// to it waits, its timers come late, and its system takes streams on which nobody answers.
+/// So the Lifeguard paper tests its detector (arXiv 1707.00788 §V). The machines are the product's;
+/// around them are only virtual time, datagrams that take a moment, and streams.
 package struct LifeguardExperiment: Sendable {
+    /// What standing still is.
+    package enum Anomaly: String, Sendable, CaseIterable {
+        /// As in the paper: a member blocks before it sends and after it receives, and its timers
+        /// go on. It hears nobody, and what it says comes when the anomaly is over.
+        case blocked
+        /// As under SIGSTOP: timers come late, too. In both its system takes streams on which
+        /// nobody answers.
+        case stopped
+    }
+
+    package var anomaly = Anomaly.blocked
     package var memberCount = 128
     /// How many members stand still, all of them in step.
     package var concurrency: Int
@@ -96,6 +106,8 @@ private final class Field {
         var blockedSince: Instant?
         var delayedTimers: [Happening] = []
         var delayed: [Happening] = []
+        /// What a blocked member wants to send.
+        var unsent: [SWIMEffect] = []
     }
 
     private let experiment: LifeguardExperiment
@@ -164,6 +176,9 @@ private final class Field {
         let rest = nodes[index].delayed
         nodes[index].delayedTimers = []
         nodes[index].delayed = []
+        let unsent = nodes[index].unsent
+        nodes[index].unsent = []
+        for effect in unsent { perform(effect, of: index) }
         // As the real loop does: what is due first, then what has arrived.
         for what in timers + rest { happen(what, at: index) }
     }
@@ -174,7 +189,11 @@ private final class Field {
             now = entry.time
             if nodes[entry.node].blockedSince != nil {
                 if case .timer = entry.what {
-                    nodes[entry.node].delayedTimers.append(entry.what)
+                    if experiment.anomaly == .blocked {
+                        happen(entry.what, at: entry.node)
+                    } else {
+                        nodes[entry.node].delayedTimers.append(entry.what)
+                    }
                 } else if nodes[entry.node].delayed.count < 4096 {
                     nodes[entry.node].delayed.append(entry.what)
                 }
@@ -213,6 +232,14 @@ private final class Field {
     }
 
     private func perform(_ effect: SWIMEffect, of index: Int) {
+        switch effect {
+        case .send, .streamPing, .sync:
+            if nodes[index].blockedSince != nil {
+                nodes[index].unsent.append(effect)
+                return
+            }
+        default: break
+        }
         switch effect {
         case .send(let messages, let endpoint):
             outcome.datagramCount += isCounting ? 1 : 0

@@ -31,6 +31,9 @@ struct BenchLifeguardCommand: AsyncParsableCommand {
     @Flag(help: "The paper's whole grid instead of a part of it.")
     var full = false
 
+    @Flag(help: "Stop members as SIGSTOP does, timers too; the paper blocks their messages.")
+    var stopped = false
+
     @Option(help: "How many runs are made at a time; all cores if none is given.")
     var jobs: Int?
 
@@ -145,7 +148,10 @@ struct BenchLifeguardCommand: AsyncParsableCommand {
                 all.append(permanent)
             }
         }
-        for index in all.indices { all[index].memberCount = members }
+        for index in all.indices {
+            all[index].memberCount = members
+            all[index].anomaly = stopped ? .stopped : .blocked
+        }
         return all
     }
 
