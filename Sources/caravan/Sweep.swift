@@ -13,8 +13,9 @@ final class Sweep: Sendable {
     private let start = ContinuousClock.now
     private let state: Mutex<State>
 
-    /// How many violations are told as they are found; the report has them all.
+    /// How many violations are told as they are found, and from when on; the report has them all.
     private static let toldFailureLimit = 20
+    private static let longSweep: Duration = .seconds(10)
 
     private struct State {
         var next: UInt64 = 0
@@ -105,7 +106,7 @@ final class Sweep: Sendable {
             if let violation = result.violation {
                 state.failureCount += 1
                 // Whoever stops a long sweep knows at least what it found until then.
-                if state.failureCount <= Self.toldFailureLimit {
+                if elapsed > Self.longSweep, state.failureCount <= Self.toldFailureLimit {
                     Output.writeError(
                         "\(violation.invariant) is violated: caravan simulate run "
                             + "\(files[index].path) --seed \(seed)"
