@@ -166,7 +166,7 @@ extension Message {
 }
 
 extension GossipMessage {
-    fileprivate init?(_ kind: String, _ fields: Fields) throws {
+    init?(_ kind: String, _ fields: Fields) throws {
         switch kind {
         case "ping":
             self = .ping(number: try fields.integer("number"), target: try fields.node("target"))
@@ -208,7 +208,7 @@ extension MemberUpdate {
 }
 
 extension DeviceFacts {
-    fileprivate init(_ fields: Fields) throws {
+    init(_ fields: Fields) throws {
         self.init(
             name: try fields.text("name"),
             memoryTotal: ByteCount(try fields.integer("memoryTotal")),
@@ -225,7 +225,7 @@ extension DeviceFacts {
 }
 
 extension DeviceCondition {
-    fileprivate init(_ fields: Fields) throws {
+    init(_ fields: Fields) throws {
         self.init(
             threadCount: try fields.has("threads") ? fields.integer("threads") : 0,
             power: try PowerSource(fields),
@@ -240,7 +240,7 @@ extension DeviceCondition {
 }
 
 extension ThreePartVersion {
-    fileprivate init(_ text: String) throws {
+    init(_ text: String) throws {
         let parts = text.split(separator: ".").compactMap { UInt8($0) }
         guard parts.count == 3 else { throw BadVector(reason: "no version: \(text)") }
         self.init(parts[0], parts[1], parts[2])
@@ -248,7 +248,7 @@ extension ThreePartVersion {
 }
 
 extension PowerSource {
-    fileprivate init(_ fields: Fields) throws {
+    init(_ fields: Fields) throws {
         guard fields.has("power") else {
             self = .unknown
             return
@@ -265,184 +265,11 @@ extension PowerSource {
 }
 
 extension ReachGap {
-    fileprivate init(_ fields: Fields) throws {
+    init(_ fields: Fields) throws {
         guard let tag = UInt32(try fields.text("tag"), radix: 16) else {
             throw BadVector(reason: "tag")
         }
         self.init(tag: tag, failures: Failures(rawValue: try fields.integer("failures")))
-    }
-}
-
-extension ElectionMessage {
-    fileprivate init?(_ kind: String, _ fields: Fields) throws {
-        switch kind {
-        case "preVoteRequest", "quorumPreVoteRequest":
-            self = .preVoteRequest(try VoteRequest(kind, fields))
-        case "preVoteReply": self = .preVoteReply(try VoteReply(fields))
-        case "voteRequest", "quorumVoteRequest":
-            self = .voteRequest(try VoteRequest(kind, fields))
-        case "voteReply": self = .voteReply(try VoteReply(fields))
-        case "heartbeat", "quorumHeartbeat":
-            self = .heartbeat(
-                Heartbeat(
-                    ballot: try Ballot(fields.object("ballot")),
-                    sequence: try fields.integer("sequence"),
-                    weight: MasterWeight(
-                        isServing: try fields.flag("serving"),
-                        followerCount: try fields.integer("followers")
-                    ),
-                    configuration: kind == "heartbeat"
-                        ? nil : try VoterConfiguration(fields.object("configuration"))
-                )
-            )
-        case "heartbeatReply", "quorumHeartbeatReply":
-            self = .heartbeatReply(
-                HeartbeatReply(
-                    ballot: try Ballot(fields.object("ballot")),
-                    sequence: try fields.integer("sequence"),
-                    isObeyed: try fields.flag("obeyed"),
-                    term: try fields.integer("term"),
-                    configuration: kind == "heartbeatReply"
-                        ? nil : try ConfigurationID(fields.object("configuration"))
-                )
-            )
-        case "resign": self = .resign(try Ballot(fields.object("ballot")))
-        case "configuration":
-            self = .configuration(try VoterConfiguration(fields.object("configuration")))
-        case "transferOffer": self = .transferOffer(try Ballot(fields.object("ballot")))
-        case "transferAnswer":
-            guard let verdict = TransferAnswer.Verdict(rawValue: try fields.integer("verdict"))
-            else { throw BadVector(reason: "verdict") }
-            self = .transferAnswer(
-                TransferAnswer(ballot: try Ballot(fields.object("ballot")), verdict: verdict)
-            )
-        case "handOver":
-            self = .handOver(
-                HandOver(
-                    ballot: try Ballot(fields.object("ballot")),
-                    target: try fields.node("target")
-                )
-            )
-        case "release": self = .release(try Ballot(fields.object("ballot")))
-        default: return nil
-        }
-    }
-}
-
-extension ElectionMessage.VoteRequest {
-    fileprivate init(_ kind: String, _ fields: Fields) throws {
-        self.init(
-            try Ballot(fields.object("ballot")),
-            kind.hasPrefix("quorum") ? try ConfigurationID(fields.object("configuration")) : nil
-        )
-    }
-}
-
-extension ConfigurationID {
-    fileprivate init(_ fields: Fields) throws {
-        self.init(
-            founder: try fields.node("founder"),
-            term: try fields.integer("term"),
-            version: try fields.integer("version")
-        )
-    }
-}
-
-extension VoterConfiguration {
-    fileprivate init(_ fields: Fields) throws {
-        let configuration = VoterConfiguration(
-            id: try ConfigurationID(fields.object("id")),
-            voters: try fields.nodes("voters")
-        )
-        guard let configuration else { throw BadVector(reason: "voters") }
-        self = configuration
-    }
-}
-
-extension ElectionMessage.VoteReply {
-    fileprivate init(_ fields: Fields) throws {
-        self.init(
-            ballot: try Ballot(fields.object("ballot")),
-            isGranted: try fields.flag("granted"),
-            term: try fields.integer("term")
-        )
-    }
-}
-
-extension PlacementMessage {
-    fileprivate init?(_ kind: String, _ fields: Fields) throws {
-        switch kind {
-        case "workerOrder":
-            self = .order(
-                WorkerOrder(
-                    ballot: try Ballot(fields.object("ballot")),
-                    session: try SessionID(fields.object("session")),
-                    serves: try fields.flag("serves")
-                )
-            )
-        case "workerReport":
-            self = .report(
-                WorkerReport(
-                    session: try SessionID(fields.object("session")),
-                    state: try named(fields.text("state")),
-                    instance: try fields.integer("instance"),
-                    endpoint: try fields.endpoint("endpoint"),
-                    detail: try fields.text("detail")
-                )
-            )
-        case "wanted":
-            self = .wanted(
-                WantedState(
-                    ballot: try fields.optionalObject("ballot").map(Ballot.init),
-                    version: try fields.integer("version"),
-                    model: try fields.optionalObject("model").map(WantedModel.init)
-                )
-            )
-        case "progress": self = .progress(try LaunchReport(fields))
-        default: return nil
-        }
-    }
-}
-
-extension SessionID {
-    fileprivate init(_ fields: Fields) throws {
-        self.init(
-            ballot: try Ballot(fields.object("ballot")),
-            number: try fields.integer("number")
-        )
-    }
-}
-
-extension WantedModel {
-    fileprivate init(_ fields: Fields) throws {
-        self.init(name: try fields.text("name"), context: try fields.integer("context"))
-    }
-}
-
-extension LaunchReport {
-    fileprivate init(_ fields: Fields) throws {
-        self.init(
-            ballot: try Ballot(fields.object("ballot")),
-            number: try fields.integer("number"),
-            model: try WantedModel(fields.object("model")),
-            phase: try named(fields.text("phase")),
-            progress: try fields.optionalInteger("progress"),
-            message: try fields.text("message"),
-            split: try fields.integers("split"),
-            shares: try fields.objects("shares").map(DeviceShare.init)
-        )
-    }
-}
-
-extension DeviceShare {
-    fileprivate init(_ fields: Fields) throws {
-        self.init(
-            node: try fields.node("node"),
-            device: try fields.optionalInteger("device"),
-            first: try fields.integer("first"),
-            end: try fields.integer("end"),
-            modelBytes: try fields.optionalInteger("modelBytes").map(ByteCount.init(_:))
-        )
     }
 }
 
@@ -472,7 +299,7 @@ extension Frame {
 }
 
 /// The case of an enumeration by its name.
-private func named<Value: CaseIterable>(_ name: String) throws -> Value {
+func named<Value: CaseIterable>(_ name: String) throws -> Value {
     guard let value = Value.allCases.first(where: { "\($0)" == name }) else {
         throw BadVector(reason: "no such value: \(name)")
     }
