@@ -80,6 +80,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     ],
     targets: [
@@ -93,7 +94,13 @@ let package = Package(
         module("Diagnosis"),
         module("LlamaRPC", ["Primitives"]),
         module("LlamaEngine", ["LlamaRPC", "Primitives"]),
-        module("TensorPieces", ["LlamaRPC", "Primitives", product("Crypto", "swift-crypto")]),
+        module(
+            "TensorPieces",
+            [
+                "LlamaRPC", "Primitives", product("Crypto", "swift-crypto"),
+                product("DequeModule", "swift-collections"),
+            ]
+        ),
         module("Wire", ["Primitives", "SWIM", "LeaderElection", "LayerPlacement"]),
 
         // The actors, and the loop they run on.

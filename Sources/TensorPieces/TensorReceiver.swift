@@ -1,3 +1,5 @@
+internal import DequeModule
+
 /// The worker's side of a stream that carries tensors by name (Protocols/tensors.md).
 ///
 /// Turns announcements back into the bytes that llama-server had said, in their order: from what
@@ -28,13 +30,13 @@ package struct TensorReceiver: Sendable {
 
     private var parts = PartReader()
     /// What waits for the RPC server, oldest first.
-    private var items = Queue<Item>()
+    private var items = Deque<Item>()
     /// The number of the oldest.
     private var head: UInt64 = 0
     private var waitingByteCount = 0
     /// Numbers of pieces that are looked for, and of those that were asked for.
-    private var looked = Queue<UInt64>()
-    private var asked = Queue<UInt64>()
+    private var looked = Deque<UInt64>()
+    private var asked = Deque<UInt64>()
     /// What has come of the piece that was asked for first.
     private var filling: [UInt8] = []
     package private(set) var totals = TensorTotals()

@@ -1,3 +1,4 @@
+internal import DequeModule
 package import LlamaRPC
 
 /// The master's side of a stream that carries tensors by name (Protocols/tensors.md).
@@ -35,8 +36,8 @@ package struct TensorSender: Sendable {
     private var remaining: UInt64 = 0
     private var piece = Piece(byteCount: 0)
 
-    private var unanswered = Queue<Held>()
-    private var asked = Queue<Held>()
+    private var unanswered = Deque<Held>()
+    private var asked = Deque<Held>()
     /// All bytes that were sent or announced so far.
     private var position: UInt64 = 0
 
@@ -200,13 +201,13 @@ package struct TensorSender: Sendable {
             switch event {
             case .bytes(let bytes): replies += bytes
             case .have:
-                guard let held = unanswered.removeFirst() else {
+                guard let held = unanswered.popFirst() else {
                     throw .unasked(part: PartKind.have.rawValue)
                 }
                 totals.foundPieces += 1
                 totals.foundByteCount += UInt64(held.bytes.count)
             case .need:
-                guard let held = unanswered.removeFirst() else {
+                guard let held = unanswered.popFirst() else {
                     throw .unasked(part: PartKind.need.rawValue)
                 }
                 asked.append(held)
@@ -218,7 +219,7 @@ package struct TensorSender: Sendable {
 
     /// Appends the oldest piece that was asked for.
     package mutating func sendNext(into sealed: inout [UInt8]) {
-        guard let held = asked.removeFirst() else { return }
+        guard let held = asked.popFirst() else { return }
         sealed.append(part: .piece, held.bytes[...])
         totals.sentPieces += 1
         totals.sentByteCount += UInt64(held.bytes.count)
