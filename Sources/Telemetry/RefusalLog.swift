@@ -39,7 +39,7 @@ package struct RefusalLog: Sendable {
         entries[index].total += 1
         let entry = entries[index]
         let isDue =
-            entry.total == 1 || Self.isPowerOfTen(entry.total)
+            entry.total.isPowerOfTen
             || now - entry.saidAt >= quietPeriod
         guard isDue else { return .keepQuiet }
         entries[index].saidTotal = entry.total
@@ -63,15 +63,5 @@ package struct RefusalLog: Sendable {
         if let index = entries.firstIndex(where: { $0.reason == counted }) { return index }
         entries.append(Entry(reason: counted, total: 0, saidTotal: 0, saidAt: .origin))
         return entries.count - 1
-    }
-
-    private static func isPowerOfTen(_ value: UInt64) -> Bool {
-        var power: UInt64 = 1
-        while power < value {
-            let (next, overflow) = power.multipliedReportingOverflow(by: 10)
-            if overflow { return false }
-            power = next
-        }
-        return power == value
     }
 }

@@ -150,9 +150,7 @@ package final class TensorStore: Sendable {
 
     /// The 1st, 10th, 100th … time.
     private func tellDamage(_ name: PieceName, _ total: UInt64) {
-        var rest = total
-        while rest.isMultiple(of: 10) { rest /= 10 }
-        guard rest == 1 else { return }
+        guard total.isPowerOfTen else { return }
         log(
             LogRecord(
                 "tensors.damaged",
