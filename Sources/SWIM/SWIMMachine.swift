@@ -33,7 +33,7 @@ package struct SWIMMachine: Sendable {
     /// How many probes came back late, of the last ones: 0 where the network loses nothing.
     var lateShare = 0.0
     /// When each timer is due, to see that this agent stood still.
-    var dues = SWIMTimers()
+    var dues = TimerTable<SWIMTimer, Instant>()
     /// Until when this agent accuses nobody, because it stood still itself.
     var accusesFrom = Instant.origin
     /// When it last looked for the fault of a mass death at home.
@@ -155,7 +155,7 @@ package struct SWIMMachine: Sendable {
     ) {
         for index in first..<effects.count {
             switch effects[index] {
-            case .setTimer(let timer, let delay): dues.set(timer, due: now + delay)
+            case .setTimer(let timer, let delay): dues.set(timer, now + delay)
             case .cancelTimer(let timer): _ = dues.remove(timer)
             case .send, .streamPing, .sync, .persist, .emit: break
             }
