@@ -105,12 +105,16 @@ extension SWIMMachine {
         return probes.remove(at: index)
     }
 
-    /// Who is to be looked at after a probe whose relays were silent: these, and all others if
-    /// nobody was heard at all.
+    /// Who is to be looked at after a probe whose relays were silent: these, if anybody was heard
+    /// meanwhile.
+    ///
+    /// Otherwise this agent is cut off: in a small cluster all are looked at, to be done with it
+    /// soon. In a large one that would only make accusations: it goes on as ever.
     private func missed(by probe: Probe) -> [NodeID] {
-        guard probe.nackers.isEmpty, presentCount <= configuration.allPairsLimit,
+        guard probe.nackers.isEmpty,
             !probe.silentRelays.contains(where: { wasHeard($0, since: probe.sentAt) })
         else { return probe.silentRelays }
+        guard presentCount <= configuration.allPairsLimit else { return [] }
         return others.filter {
             $0.state == .alive && $0.id != probe.target && !wasHeard($0.id, since: probe.sentAt)
         }
