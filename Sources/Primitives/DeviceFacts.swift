@@ -12,10 +12,12 @@ package struct DeviceFacts: Hashable, Sendable {
     private final class Storage: Sendable {
         let fields: Fields
         let encoding: [UInt8]?
+        let encodedByteCount: Int?
 
         init(_ fields: Fields, encoding: [UInt8]? = nil) {
             self.fields = fields
             self.encoding = encoding
+            encodedByteCount = encoding?.count
         }
     }
 
@@ -105,6 +107,9 @@ package struct DeviceFacts: Hashable, Sendable {
     /// The bytes that these facts were read from, if writing them again would give the same; nil
     /// for facts that were made here.
     package var encoding: [UInt8]? { storage.encoding }
+
+    /// How many bytes that is.
+    package var encodedByteCount: Int? { storage.encodedByteCount }
 
     /// The same facts, which remember the bytes that they were read from.
     package func remembering(_ encoding: [UInt8]) -> DeviceFacts {

@@ -101,28 +101,34 @@ package actor Election {
         standings.reserveCapacity(others.presentCount + 1)
         let place = others.sortedIndex { $0.id < own.id }
         for index in 0..<place where others[index].state.isPresent {
-            standings.append(standing(of: others[index], others, own))
+            standings.append(standing(of: others[index].id, others[index].facts, others, own))
         }
-        if own.state.isPresent { standings.append(standing(of: own, others, own)) }
+        if own.state.isPresent { standings.append(standing(of: own.id, own.facts, others, own)) }
         for index in place..<others.count where others[index].state.isPresent {
-            standings.append(standing(of: others[index], others, own))
+            standings.append(standing(of: others[index].id, others[index].facts, others, own))
         }
         handle(.members(standings))
     }
 
-    private func standing(of member: Member, _ others: MemberTable, _ own: Member) -> Standing {
-        let facts = member.facts
+    private func standing(
+        of node: NodeID,
+        _ facts: DeviceFacts,
+        _ others: MemberTable,
+        _ own: Member
+    ) -> Standing {
+        let gaps = facts.gaps
         return Standing(
             holdsWantedModel: wantedFingerprint.map(facts.models.contains) ?? true,
             hasEngine: !facts.engine.isEmpty,
-            node: member.id,
+            node: node,
             takesWork: facts.memoryAvailable > .zero,
-            reachesEveryWorker: facts.gaps.allSatisfy { gap in
-                !Self.separates(gap, member, from: own)
-                    && !others.withTag(gap.tag).contains {
-                        Self.separates(gap, member, from: others[$0])
-                    }
-            },
+            reachesEveryWorker: gaps.isEmpty
+                || gaps.allSatisfy { gap in
+                    !Self.separates(gap, node, from: own)
+                        && !others.withTag(gap.tag).contains {
+                            Self.separates(gap, node, from: others[$0])
+                        }
+                },
             isOnMains: facts.condition.power.isLasting,
             uptime: facts.condition.uptime,
             policy: facts.policy
@@ -131,13 +137,13 @@ package actor Election {
 
     /// Whether datagrams of a member do not reach another one that could be a worker, or streams
     /// do not, whichever side dials.
-    private static func separates(_ gap: ReachGap, _ member: Member, from other: Member) -> Bool {
-        guard other.id.tag == gap.tag, other.id != member.id, other.state.isPresent,
+    private static func separates(_ gap: ReachGap, _ member: NodeID, from other: Member) -> Bool {
+        guard other.id.tag == gap.tag, other.id != member, other.state.isPresent,
             !other.facts.engine.isEmpty
         else { return false }
         if gap.failures.contains(.datagrams) { return true }
         guard gap.failures.contains(.streams) else { return false }
-        let back = other.facts.gaps.first { $0.tag == member.id.tag }
+        let back = other.facts.gaps.first { $0.tag == member.tag }
         return back?.failures.contains(.streams) ?? false
     }
 

@@ -44,10 +44,16 @@ package actor Membership {
     package internal(set) var reaches: [Reach] = []
 
     /// The actors that membership passes messages and news to.
-    struct Peers {
+    final class Peers: Sendable {
         let election: Election
         let placement: Placement
         let services: any ServiceDoor
+
+        init(election: Election, placement: Placement, services: any ServiceDoor) {
+            self.election = election
+            self.placement = placement
+            self.services = services
+        }
     }
 
     init(world: World, keeper: StateKeeper, machine: SWIMMachine, cluster: UInt64) {
@@ -106,7 +112,7 @@ package actor Membership {
     /// Passes news on, once for all that came together: a first sync tells of a whole cluster.
     private func passNews() {
         guard hasNews, !isNewsDue else { return }
-        guard machine.presentCount > machine.configuration.crowdLimit else {
+        guard machine.others.presentCount >= machine.configuration.crowdLimit else {
             hasNews = false
             viewChanged()
             return
@@ -175,13 +181,22 @@ package actor Membership {
         world.datagrams.send(sendBuffer.span, to: endpoint)
     }
 
+    /// Every datagram begins with the same bytes, which stay in the buffer.
     private func beginDatagram() {
+        guard sendBuffer.count < WireHeader.byteCount else {
+            sendBuffer.removeLast(sendBuffer.count - WireHeader.byteCount)
+            return
+        }
         let header = WireHeader(cluster: cluster, sender: machine.own.id)
         Datagram.begin(header, in: &sendBuffer)
     }
 
     private func tell(_ event: SWIMEvent) {
-        if let record = event.record { world.observer.log(record) }
+        if world.observer.readsWords {
+            if let record = event.record { world.observer.log(record) }
+        } else if let record = event.bareRecord {
+            world.observer.log(record)
+        }
         if event == .goodbyeSpread { world.observer.goodbyeSpread() }
         hasNews = true
     }

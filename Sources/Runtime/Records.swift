@@ -68,6 +68,13 @@ extension SWIMEvent {
     }
 }
 
+extension SWIMEvent {
+    /// For whom the words of what comes by the thousand are nothing.
+    var bareRecord: LogRecord? {
+        if case .joined = self { LogRecord("membership.joined", .info, "") } else { record }
+    }
+}
+
 extension Member {
     fileprivate var fields: [(key: String, value: LogValue)] {
         [

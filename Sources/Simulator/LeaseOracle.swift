@@ -82,8 +82,8 @@ struct LeaseOracle {
 
     /// Whether the heartbeat was not looked at before: one goes to many.
     func isNew(_ ballot: Ballot, _ sequence: UInt32, _ host: SimulatedHost) -> Bool {
-        let watch = watches[host.index]
-        return watch.life != host.life || watch.ballot != ballot || watch.sequence != sequence
+        watches[host.index].life != host.life || watches[host.index].sequence != sequence
+            || watches[host.index].ballot != ballot
     }
 
     /// The host says that it is master.
@@ -149,6 +149,25 @@ struct LeaseOracle {
         watches[host.index] = Watch(life: host.life)
     }
 
+    /// Most of the time nobody came or went.
+    private func hasChanged<View: RandomAccessCollection<Member>>(
+        _ view: View,
+        _ index: Int,
+        _ own: NodeID
+    ) -> Bool {
+        var count = 1
+        // By places: members are not copied, which would cost more than looking at them.
+        var place = view.startIndex
+        while place < view.endIndex {
+            if view[place].state.isPresent, view[place].id != own {
+                count += 1
+                if watches[index].presentSince[view[place].id] == nil { return true }
+            }
+            view.formIndex(after: &place)
+        }
+        return count != watches[index].presentSince.count
+    }
+
     private mutating func watch(
         _ view: some RandomAccessCollection<Member>,
         _ host: SimulatedHost,
@@ -156,16 +175,8 @@ struct LeaseOracle {
     ) {
         let index = host.index
         let own = host.identity
+        guard hasChanged(view, index, own) else { return }
         let before = watches[index]
-        // Most of the time nobody came or went.
-        let count = 1 + view.count { $0.state.isPresent && $0.id != own }
-        if count == before.presentSince.count,
-            view.allSatisfy({
-                !$0.state.isPresent || $0.id == own || before.presentSince[$0.id] != nil
-            })
-        {
-            return
-        }
         watches[index].presentSince = [own: before.presentSince[own] ?? now]
         if before.voters == nil { watches[index].answered = [:] }
         for member in view where member.state.isPresent && member.id != own {

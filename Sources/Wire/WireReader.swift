@@ -49,6 +49,7 @@ struct WireReader {
     ) throws(WireError) -> String {
         let count = Int(try integer(bytes, UInt8.self))
         guard count <= limit else { throw .tooMany(field: field, count: count, limit: limit) }
+        guard count > 0 else { return "" }
         let raw: [UInt8]
         do throws(TruncatedBytes) {
             raw = try bytes.readBytes(count, at: &offset)
