@@ -13,12 +13,31 @@ package struct DeviceFacts: Hashable, Sendable {
         let fields: Fields
         let encoding: [UInt8]?
         let encodedByteCount: Int?
+        let glance: Glance
 
         init(_ fields: Fields, encoding: [UInt8]? = nil) {
             self.fields = fields
+            glance = Glance(
+                hasEngine: !fields.engine.isEmpty,
+                takesWork: fields.memoryAvailable > .zero,
+                isOnMains: fields.condition.power.isLasting,
+                hasGaps: !fields.gaps.isEmpty,
+                uptime: fields.condition.uptime,
+                policy: fields.policy
+            )
             self.encoding = encoding
             encodedByteCount = encoding?.count
         }
+    }
+
+    /// What is looked at in all members each time that one changes: without texts and lists.
+    package struct Glance: Sendable {
+        package let hasEngine: Bool
+        package let takesWork: Bool
+        package let isOnMains: Bool
+        package let hasGaps: Bool
+        package let uptime: UptimeStep
+        package let policy: ElectionPolicy?
     }
 
     private struct Fields: Hashable, Sendable {
@@ -63,6 +82,8 @@ package struct DeviceFacts: Hashable, Sendable {
             )
         )
     }
+
+    package var glance: Glance { storage.glance }
 
     /// For people; need not be unique.
     package var name: String { storage.fields.name }

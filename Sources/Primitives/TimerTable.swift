@@ -2,22 +2,24 @@
 ///
 /// Inlinable: machines and actors look here several times a message, and without its names' type
 /// that is dozens of times slower.
-package struct TimerTable<Name: TimerName, Value> {
+public struct TimerTable<Name: TimerName, Value> {
     @usableFromInline var slots: [Value?] = Array(repeating: nil, count: Name.slotCount)
     // Looked up by key only.
     @usableFromInline var others: [Name: Value] = [:]
 
+    /// A table in which no timer runs.
     @inlinable
-    package init() {}
+    public init() {}
 
+    /// Keeps something for a timer, instead of what was kept before.
     @inlinable
-    package mutating func set(_ name: Name, _ value: Value) {
+    public mutating func set(_ name: Name, _ value: Value) {
         if let slot = name.slot { slots[slot] = value } else { others[name] = value }
     }
 
     /// Forgets a timer, and tells what was kept for it.
     @inlinable
-    package mutating func remove(_ name: Name) -> Value? {
+    public mutating func remove(_ name: Name) -> Value? {
         guard let slot = name.slot else {
             return others.isEmpty ? nil : others.removeValue(forKey: name)
         }

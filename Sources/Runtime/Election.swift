@@ -116,22 +116,22 @@ package actor Election {
         _ others: MemberTable,
         _ own: Member
     ) -> Standing {
-        let gaps = facts.gaps
+        let glance = facts.glance
         return Standing(
             holdsWantedModel: wantedFingerprint.map(facts.models.contains) ?? true,
-            hasEngine: !facts.engine.isEmpty,
+            hasEngine: glance.hasEngine,
             node: node,
-            takesWork: facts.memoryAvailable > .zero,
-            reachesEveryWorker: gaps.isEmpty
-                || gaps.allSatisfy { gap in
+            takesWork: glance.takesWork,
+            reachesEveryWorker: !glance.hasGaps
+                || facts.gaps.allSatisfy { gap in
                     !Self.separates(gap, node, from: own)
                         && !others.withTag(gap.tag).contains {
                             Self.separates(gap, node, from: others[$0])
                         }
                 },
-            isOnMains: facts.condition.power.isLasting,
-            uptime: facts.condition.uptime,
-            policy: facts.policy
+            isOnMains: glance.isOnMains,
+            uptime: glance.uptime,
+            policy: glance.policy
         )
     }
 

@@ -120,7 +120,7 @@ package actor Membership {
         // Whoever decides by the members looks at all of them: in a large cluster that forms, news
         // comes with every datagram.
         isNewsDue = true
-        world.loop.schedule(after: Self.crowdNewsDelay) { [self] in
+        world.loop.schedule(after: crowdNewsDelay) { [self] in
             assumeIsolated { membership in
                 membership.isNewsDue = false
                 membership.hasNews = false
@@ -129,7 +129,14 @@ package actor Membership {
         }
     }
 
-    private static let crowdNewsDelay: Duration = .milliseconds(200)
+    /// The more there are to look at, the more rarely.
+    private var crowdNewsDelay: Duration {
+        let factor = machine.others.presentCount / Self.crowdNewsCount + 1
+        return .milliseconds(200) * min(factor, Self.crowdNewsFactorLimit)
+    }
+
+    private static let crowdNewsCount = 64
+    private static let crowdNewsFactorLimit = 5
 
     private func perform(_ effect: SWIMEffect) {
         switch effect {

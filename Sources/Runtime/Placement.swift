@@ -102,15 +102,14 @@ package actor Placement {
         let unreachable = own.facts.gaps.filter { $0.failures.contains(.streams) }.map(\.tag)
         var candidates: [WorkerCandidate] = []
         for place in others.indices {
-            let facts = others[place].facts
-            guard others[place].state.isPresent, !facts.engine.isEmpty,
-                facts.memoryAvailable > .zero
+            guard others[place].state.isPresent, others[place].facts.glance.hasEngine,
+                others[place].facts.glance.takesWork
             else { continue }
             let id = others[place].id
             candidates.append(
                 WorkerCandidate(
                     node: id,
-                    memory: facts.memoryAvailable,
+                    memory: others[place].facts.memoryAvailable,
                     isReachable: !unreachable.contains(id.tag)
                 )
             )
