@@ -30,6 +30,10 @@ package enum LaunchInput: Equatable, Sendable {
     case report(WorkerReport, from: NodeID)
     /// The master told how far it is.
     case progress(LaunchReport)
+    /// The master told how far the weights are.
+    case transfers(TransferReport)
+    /// What the relay of this master has counted, as `readTransfers` asked.
+    case transferred([WorkerTransfer])
     case modelRead(SessionID, Result<ModelFacts, LaunchProblem>)
     /// A worker's RPC server was asked from here.
     case probed(SessionID, NodeID, Result<Int, LaunchProblem>)
@@ -127,6 +131,8 @@ package enum LaunchEffect: Equatable, Sendable {
     case probe(Endpoint, NodeID, SessionID)
     case startServer(ServerLaunch, SessionID)
     case stopServer
+    /// Ask the relay how far the weights are.
+    case readTransfers
     case setTimer(LaunchTimer, after: Duration)
     case cancelTimer(LaunchTimer)
     case emit(LaunchEvent)
@@ -147,4 +153,5 @@ package enum LaunchEvent: Equatable, Sendable {
     case replacing(because: String)
     case stopped
     case progressChanged
+    case transfersChanged
 }
