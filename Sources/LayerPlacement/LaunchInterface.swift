@@ -42,8 +42,10 @@ package enum LaunchInput: Equatable, Sendable {
 }
 
 /// Why something failed, in words that say what to do next.
-package struct LaunchProblem: Error, Equatable, Sendable {
+package struct LaunchProblem: Error, Equatable, Sendable, CustomStringConvertible {
     package var message: String
+
+    package var description: String { message }
 
     package init(_ message: String) {
         self.message = message
