@@ -44,7 +44,7 @@ extension GossipMessage {
         case .preVoteRequest, .preVoteReply, .voteRequest, .voteReply, .heartbeat,
             .heartbeatReply, .resign, .quorumPreVoteRequest, .quorumVoteRequest, .quorumHeartbeat,
             .quorumHeartbeatReply, .configuration, .transferOffer, .transferAnswer, .handOver,
-            .release, .workerOrder, .workerReport, .wanted, .progress, .beacon:
+            .release, .workerOrder, .workerReport, .wanted, .progress, .transfers, .beacon:
             throw .badValue(field: "kind", value: UInt64(kind.rawValue))
         }
     }

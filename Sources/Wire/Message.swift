@@ -39,6 +39,7 @@ enum MessageKind: UInt8 {
     case workerReport = 33
     case wanted = 34
     case progress = 35
+    case transfers = 36
     case beacon = 48
 }
 
@@ -67,7 +68,7 @@ extension Message {
             .quorumHeartbeatReply, .configuration, .transferOffer, .transferAnswer, .handOver,
             .release:
             self = .election(try ElectionMessage(kind, bytes, &reader))
-        case .workerOrder, .workerReport, .wanted, .progress:
+        case .workerOrder, .workerReport, .wanted, .progress, .transfers:
             self = .placement(try PlacementMessage(kind, bytes, &reader))
         case .beacon: self = .beacon(try reader.endpoint(bytes))
         }
