@@ -206,8 +206,13 @@ package actor Election {
         handle(.timer(timer))
     }
 
+    /// How members are called in what people read.
+    private var names: [Member] {
+        guard world.observer.readsWords else { return [] }
+        return membership.assumeIsolated { $0.machine.others.with($0.machine.own) }
+    }
+
     private func tell(_ event: ElectionEvent) {
-        let names = membership.assumeIsolated { $0.machine.others.with($0.machine.own) }
         world.observer.log(event.record(own: machine.own, names: names))
         placement?.assumeIsolated { $0.election(event) }
         switch event {

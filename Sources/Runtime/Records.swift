@@ -71,7 +71,14 @@ extension SWIMEvent {
 extension SWIMEvent {
     /// For whom the words of what comes by the thousand are nothing.
     var bareRecord: LogRecord? {
-        if case .joined = self { LogRecord("membership.joined", .info, "") } else { record }
+        switch self {
+        case .joined: LogRecord("membership.joined", .info, "")
+        case .suspected: LogRecord("membership.suspected", .notice, "")
+        case .recovered: LogRecord("membership.recovered", .info, "")
+        case .died, .departed, .factsChanged, .refuted, .forgotten, .duplicateIdentity,
+            .goodbyeSpread:
+            record
+        }
     }
 }
 

@@ -120,19 +120,21 @@ struct LeaseOracle {
     /// Finds the latest moment since which a majority has obeyed; members that appeared lately
     /// count only if they did.
     private mutating func count(_ host: SimulatedHost, at now: Int64) {
-        let watch = watches[host.index]
-        if let voters = watch.voters {
-            let moments = voters.compactMap { $0 == host.identity ? now : watch.answered[$0] }
+        let index = host.index
+        if let voters = watches[index].voters {
+            let moments = voters.compactMap {
+                $0 == host.identity ? now : watches[index].answered[$0]
+            }
             guard moments.count > voters.count / 2 else { return }
             let moment = moments.sorted(by: >)[voters.count / 2]
-            watches[host.index].lastWon = max(watch.lastWon, moment)
+            watches[index].lastWon = max(watches[index].lastWon, moment)
             return
         }
         var moments = [now]
         var silentCount = 0
         // The order in which a dictionary tells them changes nothing here.
-        for (member, since) in watch.presentSince where member != host.identity {
-            if let answered = watch.answered[member] {
+        for (member, since) in watches[index].presentSince where member != host.identity {
+            if let answered = watches[index].answered[member] {
                 moments.append(answered)
             } else if now - since > grace {
                 silentCount += 1
@@ -141,7 +143,7 @@ struct LeaseOracle {
         let majority = (moments.count + silentCount) / 2 + 1
         guard moments.count >= majority else { return }
         let moment = moments.sorted(by: >)[majority - 1]
-        watches[host.index].lastWon = max(watch.lastWon, moment)
+        watches[index].lastWon = max(watches[index].lastWon, moment)
     }
 
     private mutating func begin(_ host: SimulatedHost) {

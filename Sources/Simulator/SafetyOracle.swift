@@ -93,12 +93,14 @@ struct SafetyOracle {
         loop.run { master = core.master }
         let isDue = isDue(host, simulation)
         let mayReign = master?.node == host.identity || simulation.lease.isWatching(host)
-        if isDue || mayReign {
+        if isDue {
+            loop.run { checkIncarnations(core.own, core.others, host, simulation) }
+        }
+        if mayReign {
             var found: CoreSnapshot?
             loop.run { found = core.snapshot() }
             guard let snapshot = found else { return }
-            if isDue { checkIncarnations(snapshot, host, simulation) }
-            if mayReign { simulation.lease.look(at: host, snapshot, at: simulation.now) }
+            simulation.lease.look(at: host, snapshot, at: simulation.now)
         }
         simulation.quality.look(at: host.index, master, at: simulation.now)
         guard let ballot = master else { return }
@@ -129,48 +131,56 @@ struct SafetyOracle {
     private static let smallClusterLimit = 64
 
     private mutating func checkIncarnations(
-        _ snapshot: CoreSnapshot,
+        _ own: Member,
+        _ others: MemberTable,
         _ host: SimulatedHost,
         _ simulation: Simulation
     ) {
         if believed[host.index].life != host.life {
             believed[host.index] = Beliefs(life: host.life)
         }
-        for member in snapshot.view {
-            let number = number(of: member.id)
-            let owned = incarnations[number]
-            if member.id == host.identity {
-                if member.incarnation < owned {
-                    simulation.report(
-                        "S4",
-                        "\(host.name) went back from incarnation \(owned) to "
-                            + "\(member.incarnation)"
-                    )
-                }
-                incarnations[number] = member.incarnation
-            } else {
-                if member.incarnation > owned {
-                    simulation.report(
-                        "S4",
-                        "\(host.name) believes incarnation \(member.incarnation) of "
-                            + "\(simulation.name(of: member.id)), which is at \(owned)"
-                    )
-                }
-                seenByOthers[number] = max(member.incarnation, seenByOthers[number])
-                while believed[host.index].incarnations.count <= number {
-                    believed[host.index].incarnations.append(0)
-                }
-                let before = believed[host.index].incarnations[number]
-                if member.incarnation < before {
-                    simulation.report(
-                        "S4",
-                        "\(host.name) went back from incarnation \(before) of "
-                            + "\(simulation.name(of: member.id)) to \(member.incarnation)"
-                    )
-                }
-                believed[host.index].incarnations[number] = member.incarnation
-            }
+        let number = number(of: own.id)
+        if own.incarnation < incarnations[number] {
+            simulation.report(
+                "S4",
+                "\(host.name) went back from incarnation \(incarnations[number]) to "
+                    + "\(own.incarnation)"
+            )
         }
+        incarnations[number] = own.incarnation
+        for place in others.indices {
+            check(others[place].id, others[place].incarnation, as: host, simulation)
+        }
+    }
+
+    /// Looks at what a host believes of another member.
+    private mutating func check(
+        _ member: NodeID,
+        _ incarnation: UInt64,
+        as host: SimulatedHost,
+        _ simulation: Simulation
+    ) {
+        let number = number(of: member)
+        if incarnation > incarnations[number] {
+            simulation.report(
+                "S4",
+                "\(host.name) believes incarnation \(incarnation) of "
+                    + "\(simulation.name(of: member)), which is at \(incarnations[number])"
+            )
+        }
+        seenByOthers[number] = max(incarnation, seenByOthers[number])
+        while believed[host.index].incarnations.count <= number {
+            believed[host.index].incarnations.append(0)
+        }
+        let before = believed[host.index].incarnations[number]
+        if incarnation < before {
+            simulation.report(
+                "S4",
+                "\(host.name) went back from incarnation \(before) of "
+                    + "\(simulation.name(of: member)) to \(incarnation)"
+            )
+        }
+        believed[host.index].incarnations[number] = incarnation
     }
 
     // MARK: - What a node says
