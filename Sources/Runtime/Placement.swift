@@ -23,9 +23,6 @@ package actor Placement {
     private var launchTimers: LoopTimers<LaunchTimer>
     private var workerTimers: LoopTimers<WorkerTimer>
     private var barrier = WriteBarrier<LaunchEffect>()
-    /// Used again and again; a machine that is driven while effects are performed takes another.
-    private var spareLaunchEffects: [LaunchEffect] = []
-    private var spareWorkerEffects: [WorkerEffect] = []
     /// The others that took part when that was last told.
     private var present: [NodeID] = []
     /// The ballot that this member obeys, its own included.
@@ -59,25 +56,17 @@ package actor Placement {
     // MARK: - What happens
 
     package func handle(_ input: LaunchInput) {
-        var effects = spareLaunchEffects
-        spareLaunchEffects = []
+        var effects: [LaunchEffect] = []
         launch.handle(input, at: world.loop.now, effects: &effects)
         world.witness?.handled(input, at: world.loop.now, effects: effects)
         perform(effects)
-        effects.removeAll(keepingCapacity: effects.capacity <= Self.spareEffectLimit)
-        spareLaunchEffects = effects
     }
 
-    private static let spareEffectLimit = 64
-
     func handle(_ input: WorkerInput) {
-        var effects = spareWorkerEffects
-        spareWorkerEffects = []
+        var effects: [WorkerEffect] = []
         worker.handle(input, at: world.loop.now, effects: &effects)
         world.witness?.handled(input, at: world.loop.now, effects: effects)
         for effect in effects { perform(effect) }
-        effects.removeAll(keepingCapacity: effects.capacity <= Self.spareEffectLimit)
-        spareWorkerEffects = effects
     }
 
     func receive(_ message: PlacementMessage, from sender: NodeID) {
@@ -105,14 +94,15 @@ package actor Placement {
         let unreachable = own.facts.gaps.filter { $0.failures.contains(.streams) }.map(\.tag)
         var candidates: [WorkerCandidate] = []
         for place in others.indices {
-            guard others[place].state.isPresent, others[place].facts.glance.hasEngine,
-                others[place].facts.glance.takesWork
+            let facts = others[place].facts
+            guard others[place].state.isPresent, !facts.engine.isEmpty,
+                facts.memoryAvailable > .zero
             else { continue }
             let id = others[place].id
             candidates.append(
                 WorkerCandidate(
                     node: id,
-                    memory: others[place].facts.memoryAvailable,
+                    memory: facts.memoryAvailable,
                     isReachable: !unreachable.contains(id.tag)
                 )
             )
@@ -123,13 +113,8 @@ package actor Placement {
     /// Who is gone answers nothing any more, and a llama-server that waits for it would wait for
     /// a quarter of an hour; both views are sorted by node.
     private func endStreams(to others: MemberTable) {
-        var place = others.startIndex
-        for member in present {
-            while place < others.endIndex, others[place].id < member { place += 1 }
-            let isHere =
-                place < others.endIndex && others[place].id == member
-                && others[place].state.isPresent
-            if !isHere { world.streams.endSplices(with: member) }
+        for member in present where !others.isPresent(member) {
+            world.streams.endSplices(with: member)
         }
         present.removeAll(keepingCapacity: true)
         for place in others.indices where others[place].state.isPresent {
