@@ -30,6 +30,7 @@ package struct DeviceFacts: Hashable, Sendable {
         var condition: DeviceCondition
         var policy: ElectionPolicy?
         var gaps: [ReachGap]
+        var vocabulary: Vocabulary
     }
 
     private var storage: Storage
@@ -44,7 +45,8 @@ package struct DeviceFacts: Hashable, Sendable {
         models: [UInt64] = [],
         condition: DeviceCondition = DeviceCondition(),
         policy: ElectionPolicy? = nil,
-        gaps: [ReachGap] = []
+        gaps: [ReachGap] = [],
+        vocabulary: Vocabulary = .first
     ) {
         storage = Storage(
             Fields(
@@ -57,7 +59,8 @@ package struct DeviceFacts: Hashable, Sendable {
                 models: Array(models.prefix(Self.modelLimit)),
                 condition: condition,
                 policy: policy,
-                gaps: Array(gaps.prefix(ReachGap.limit))
+                gaps: Array(gaps.prefix(ReachGap.limit)),
+                vocabulary: vocabulary
             )
         )
     }
@@ -101,6 +104,12 @@ package struct DeviceFacts: Hashable, Sendable {
 
     /// Whom it cannot reach in every way, sorted by tag.
     package var gaps: [ReachGap] { storage.fields.gaps }
+
+    /// Which messages its agent understands.
+    package var vocabulary: Vocabulary {
+        get { storage.fields.vocabulary }
+        set { change { $0.vocabulary = newValue } }
+    }
 
     /// The bytes that these facts were read from, if writing them again would give the same; nil
     /// for facts that were made here.

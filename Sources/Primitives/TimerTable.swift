@@ -10,6 +10,10 @@ package struct TimerTable<Name: TimerName, Value> {
         if let slot = name.slot { slots[slot] = value } else { others[name] = value }
     }
 
+    package subscript(name: Name) -> Value? {
+        if let slot = name.slot { slots[slot] } else { others[name] }
+    }
+
     /// Forgets a timer, and tells what was kept for it.
     package mutating func remove(_ name: Name) -> Value? {
         guard let slot = name.slot else {

@@ -23,11 +23,13 @@ package final class AgentCore: Sendable {
         let seeds = SeededGenerator(seed: world.seed)
         let keeper = StateKeeper(world: world, record: record)
         let probes = StreamProbes(world: world)
+        var facts = configuration.facts
+        facts.vocabulary = .current
         let swim = SWIMMachine(
             id: own,
             endpoint: configuration.endpoint,
             incarnation: Mutant.forgetsIncarnation.isPlanted ? 1 : record.incarnation + 1,
-            facts: configuration.facts,
+            facts: facts,
             configuration: configuration.swim,
             seed: seeds.derived(1).seedForMachine
         )

@@ -125,7 +125,8 @@ package actor Election {
             },
             isOnMains: facts.condition.power.isLasting,
             uptime: facts.condition.uptime,
-            policy: facts.policy
+            policy: facts.policy,
+            hearsBeats: facts.vocabulary >= .beats
         )
     }
 
@@ -152,7 +153,9 @@ package actor Election {
     private func hold(_ effect: ElectionEffect) {
         switch effect {
         case .emit(.deposed):
-            _ = barrier.drop { if case .send(.heartbeat, _) = $0 { true } else { false } }
+            _ = barrier.drop {
+                if case .send(let message, _) = $0 { message.isHeartbeat } else { false }
+            }
             let isUntold =
                 barrier.drop { if case .emit(.elected) = $0 { true } else { false } } > 0
             _ = barrier.drop { if case .emit(.renewed) = $0 { true } else { false } }

@@ -19,6 +19,7 @@ extension Membership {
         // Whom this agent reaches is not measured by whoever measures the device.
         var facts = measuredFacts.with(gaps: machine.own.facts.gaps)
         if isDrained { facts.memoryAvailable = .zero }
+        facts.vocabulary = .current
         handle(.facts(facts))
     }
 }

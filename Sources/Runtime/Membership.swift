@@ -87,6 +87,7 @@ package actor Membership {
             return
         }
         transmit(message, to: endpoint)
+        if case .election(let message) = message, message.isHeartbeat { handle(.awaits(node)) }
     }
 
     /// Sends a message to every present member.

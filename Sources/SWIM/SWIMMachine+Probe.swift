@@ -3,6 +3,7 @@ import Primitives
 // Probing (SWIM §3.1, §4.3).
 extension SWIMMachine {
     mutating func beginPeriod(at now: Instant, _ effects: inout [SWIMEffect]) {
+        isResting = isQuiet
         let factor = healthFactor * quietFactor
         effects.append(.setTimer(.period, after: configuration.period * factor))
         guard !isLeaving else { return }
@@ -20,7 +21,7 @@ extension SWIMMachine {
         probes.append(Probe(number: nextNumber, target: id, sentAt: now))
         // Who is suspected hears of it first, so that the very answer carries the refutation.
         let ping = GossipMessage.ping(number: nextNumber, target: id)
-        send(held(against: id) + [ping], to: endpoint, &effects)
+        send(held(against: id) + ownDigest(for: id) + [ping], to: endpoint, &effects)
         effects.append(
             .setTimer(.probeTimeout(nextNumber), after: directTimeout(of: id) * healthFactor)
         )

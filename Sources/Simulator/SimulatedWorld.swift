@@ -47,10 +47,9 @@ extension SimulatedWorld: DatagramTransport {
     func send(_ bytes: Span<UInt8>, to destination: Endpoint) {
         simulation.statistics.sentCount += 1
         simulation.statistics.sentByteCount += bytes.count
-        let obeyed = simulation.safety.sees(bytes, from: host, simulation)
-        guard let target = simulation.host(at: destination.address),
-            destination.port == SimulatedHost.agentPort
-        else { return }
+        let target = simulation.host(at: destination.address)
+        let obeyed = simulation.safety.sees(bytes, from: host, to: target, simulation)
+        guard let target, destination.port == SimulatedHost.agentPort else { return }
         var packet = Packet(
             from: host.index,
             to: target.index,

@@ -19,6 +19,7 @@ enum MessageKind: UInt8 {
     case pingRequest = 3
     case nack = 4
     case update = 5
+    case digest = 6
     case preVoteRequest = 16
     case preVoteReply = 17
     case voteRequest = 18
@@ -39,6 +40,8 @@ enum MessageKind: UInt8 {
     case workerReport = 33
     case wanted = 34
     case progress = 35
+    case beat = 36
+    case beatObeyed = 37
     case beacon = 48
 }
 
@@ -60,12 +63,12 @@ extension Message {
         var reader = WireReader(offset: 0, facts: facts)
         guard let kind = MessageKind(rawValue: try reader.integer(bytes)) else { return nil }
         switch kind {
-        case .ping, .ack, .pingRequest, .nack, .update:
+        case .ping, .ack, .pingRequest, .nack, .update, .digest:
             self = .gossip(try GossipMessage(kind, bytes, &reader))
         case .preVoteRequest, .preVoteReply, .voteRequest, .voteReply, .heartbeat,
             .heartbeatReply, .resign, .quorumPreVoteRequest, .quorumVoteRequest, .quorumHeartbeat,
             .quorumHeartbeatReply, .configuration, .transferOffer, .transferAnswer, .handOver,
-            .release:
+            .release, .beat, .beatObeyed:
             self = .election(try ElectionMessage(kind, bytes, &reader))
         case .workerOrder, .workerReport, .wanted, .progress:
             self = .placement(try PlacementMessage(kind, bytes, &reader))

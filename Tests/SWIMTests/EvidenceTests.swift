@@ -104,7 +104,7 @@ struct EvidenceTests {
         for seed in 0..<8 as Range<UInt64> {
             let cluster = SWIMCluster(count: 10, seed: seed)
             cluster.startAll()
-            cluster.beat(every: .milliseconds(500), from: 0, for: .seconds(40))
+            cluster.beat(every: .milliseconds(600), from: 0, for: .seconds(40))
             cluster.run(for: .seconds(15))
             cluster.kill(7)
             guard let time = cluster.run(for: .seconds(30), until: { $0.isGone(7) }) else {
