@@ -6,6 +6,7 @@ import Primitives
 import Runtime
 import SWIM
 import Sockets
+import Telemetry
 import Wire
 
 /// The agent, as its HTTP gateway sees it.
@@ -15,6 +16,7 @@ final class AgentBackend: GatewayBackend {
     private let observer: AgentObserver
     private let services: ServiceClient
     private let folder: ModelsFolder
+    private let logFolder: String
     private let configuration: CoreConfiguration
     private let left = AsyncStream.makeStream(of: Void.self)
 
@@ -27,6 +29,7 @@ final class AgentBackend: GatewayBackend {
         observer: AgentObserver,
         services: ServiceClient,
         folder: ModelsFolder,
+        logFolder: String,
         configuration: CoreConfiguration
     ) {
         self.core = core
@@ -34,6 +37,7 @@ final class AgentBackend: GatewayBackend {
         self.observer = observer
         self.services = services
         self.folder = folder
+        self.logFolder = logFolder
         self.configuration = configuration
     }
 
@@ -66,6 +70,29 @@ final class AgentBackend: GatewayBackend {
 
     func models() async -> [ModelFile] {
         folder.list()
+    }
+
+    func modelFile(_ name: String) async -> ServedFile? {
+        await folder.serve(name)
+    }
+
+    func logLines(
+        _ request: LogRequest
+    ) async throws(GatewayRefusal) -> AsyncThrowingStream<[UInt8], any Error> {
+        let tail = LogTail(
+            directory: logFolder,
+            minimumLevel: request.minimumLevel,
+            lineCount: request.lineCount
+        )
+        var reading = LogReading(tail, follows: request.follows)
+        let first: [LogLine]?
+        do {
+            first = try await reading.next()
+        } catch {
+            throw .conflict(code: "no_log", message: "This agent writes no log file: \(error).")
+        }
+        let rest = RestOfLog(reading, first ?? [])
+        return AsyncThrowingStream { try await rest.next() }
     }
 
     func launch(_ request: LaunchRequest) async throws(GatewayRefusal) {
@@ -234,5 +261,28 @@ final class AgentBackend: GatewayBackend {
 
     func log(_ record: LogRecord) {
         observer.log(record)
+    }
+}
+
+/// What is still to come of a log; one reader at a time.
+private actor RestOfLog {
+    private var reading: LogReading
+    private var ready: [LogLine]
+
+    init(_ reading: LogReading, _ first: [LogLine]) {
+        self.reading = reading
+        ready = first
+    }
+
+    /// Some lines, each with its end; nil when there are no more.
+    func next() async throws -> [UInt8]? {
+        while ready.isEmpty {
+            var reading = reading
+            guard let more = try await reading.next() else { return nil }
+            self.reading = reading
+            ready = more
+        }
+        defer { ready = [] }
+        return ready.flatMap { Array($0.json.utf8) + [UInt8(ascii: "\n")] }
     }
 }

@@ -56,6 +56,13 @@ package struct AgentConfiguration: Sendable {
         stateFolder + "/tensors"
     }
 
+    /// Where the log's files are.
+    package var logFolder: String { Self.logFolder(in: stateFolder) }
+
+    package static func logFolder(in stateFolder: String) -> String {
+        stateFolder + "/logs"
+    }
+
     package init(
         name: String,
         stateFolder: String,

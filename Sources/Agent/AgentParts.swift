@@ -172,6 +172,7 @@ final class AgentParts: Sendable {
             observer: observer,
             services: services,
             folder: models,
+            logFolder: configuration.logFolder,
             configuration: coreConfiguration
         )
         discovery =

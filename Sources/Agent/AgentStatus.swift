@@ -78,14 +78,36 @@ extension CoreSnapshot {
             progress: report.progress.map { Double($0) / 10_000 },
             context: Int(wanted.context),
             split: report.split.map { Double($0) / 1_000_000 },
-            layers: report.shares.map(layers)
+            layers: report.shares.map(layers),
+            transfers: transfers(report)
         )
+    }
+
+    private func transfers(_ report: LaunchReport) -> [ClusterStatus.Transfer]? {
+        guard let transfers, transfers.ballot == report.ballot else { return nil }
+        return transfers.transfers.map { transfer in
+            let told = report.shares.filter { $0.node == transfer.node }.map(\.modelBytes?.bytes)
+            let total = told.contains(nil) ? nil : told.compactMap(\.self).reduce(0, +)
+            return ClusterStatus.Transfer(
+                node: transfer.node.description,
+                name: name(of: transfer.node),
+                // Inputs of the first computation are counted with the weights.
+                loaded: min(transfer.loaded.bytes, total ?? .max),
+                total: total,
+                sent: transfer.sent.bytes,
+                perSecond: report.phase < .ready ? transfer.perSecond.bytes : 0
+            )
+        }
+    }
+
+    private func name(of node: NodeID) -> String {
+        view.first { $0.id == node }?.facts.name ?? node.short
     }
 
     private func layers(_ share: DeviceShare) -> ClusterStatus.Layers {
         ClusterStatus.Layers(
             node: share.node.description,
-            name: view.first { $0.id == share.node }?.facts.name ?? share.node.short,
+            name: name(of: share.node),
             device: share.device.map { "RPC\($0)" } ?? "CPU",
             first: Int(share.first),
             end: Int(share.end),

@@ -45,14 +45,23 @@ package final class ModelsFolder: ModelSource {
     /// Reads a model's header; blocks.
     package func facts(of model: WantedModel) throws(LaunchProblem) -> ModelFacts {
         let path = file(of: model.name)
+        guard FileManager.default.isReadableFile(atPath: path) else {
+            throw LaunchProblem(
+                "The model \(model.name) is not on this device (looked for \(path)): fetch it there with "
+                    + "`caravan model get \(model.fileName)`, or start the agent with "
+                    + "--models FOLDER"
+            )
+        }
+        return try Self.facts(ofFile: path)
+    }
+
+    /// Reads the header of a model's file; blocks.
+    package static func facts(ofFile path: String) throws(LaunchProblem) -> ModelFacts {
         let descriptor: FileDescriptor
         do {
             descriptor = try FileDescriptor.open(FilePath(path), .readOnly)
         } catch {
-            throw LaunchProblem(
-                "The model \(model.name) is not on this device (looked for \(path)): copy it there, "
-                    + "or start the agent with --models FOLDER"
-            )
+            throw LaunchProblem("\(path) cannot be read: \(error)")
         }
         defer { try? descriptor.close() }
         do {
@@ -100,6 +109,28 @@ package final class ModelsFolder: ModelSource {
         return UInt64((try? file.seek(offset: 0, from: .end)) ?? 0)
     }
 
+    /// Opens a model of the folder for others; nil if there is none of this name.
+    func serve(_ name: String) async -> ServedFile? {
+        await withCheckedContinuation { continuation in
+            onQueue { [self] in continuation.resume(returning: openForOthers(name)) }
+        }
+    }
+
+    /// A name is no path, so nothing else of the device is given away.
+    private func openForOthers(_ name: String) -> ServedFile? {
+        guard name.hasSuffix(".gguf"), !name.contains("/"), !name.hasPrefix("."),
+            let open = try? OpenModel(path + "/" + name)
+        else { return nil }
+        return ServedFile(byteCount: open.byteCount, tag: open.tag) { [self] offset, count in
+            await withCheckedContinuation { continuation in
+                onQueue {
+                    let bytes = try? Self.read(open.descriptor, offset, count)
+                    continuation.resume(returning: bytes ?? [])
+                }
+            }
+        }
+    }
+
     /// The models in the folder, sorted by name; blocks.
     package func list() -> [ModelFile] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
@@ -107,4 +138,27 @@ package final class ModelsFolder: ModelSource {
             ModelFile(name: name, byteCount: Self.byteCount(ofFile: path + "/" + name))
         }
     }
+}
+
+/// A model file that is being read for somebody.
+private final class OpenModel: Sendable {
+    let descriptor: FileDescriptor
+    let byteCount: UInt64
+    /// Another one when the file was written anew.
+    let tag: String
+
+    init(_ path: String) throws {
+        let attributes = try FileManager.default.attributesOfItem(atPath: path)
+        let changed = (attributes[.modificationDate] as? Date)?.timeIntervalSince1970 ?? 0
+        descriptor = try FileDescriptor.open(FilePath(path), .readOnly)
+        do {
+            byteCount = UInt64(try descriptor.seek(offset: 0, from: .end))
+        } catch {
+            try? descriptor.close()
+            throw error
+        }
+        tag = "\"\(byteCount)-\(UInt64(max(0, changed) * 1000))\""
+    }
+
+    deinit { try? descriptor.close() }
 }

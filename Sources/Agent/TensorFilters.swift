@@ -9,10 +9,14 @@ import TensorStore
 /// side, the worker's agent the second.
 final class NamedTensorsSender: RelayFilter {
     private var sender = TensorSender()
+    private let counts: ConnectionCounts
     private let report: @Sendable (TensorTotals) -> Void
 
-    /// - Parameter report: called once, when the weights are there.
-    init(report: @escaping @Sendable (TensorTotals) -> Void) {
+    /// - Parameters:
+    ///   - counts: of the connection, for whoever looks on.
+    ///   - report: called once, when the weights are there.
+    init(_ counts: ConnectionCounts, report: @escaping @Sendable (TensorTotals) -> Void) {
+        self.counts = counts
         self.report = report
     }
 
@@ -58,6 +62,7 @@ final class NamedTensorsSender: RelayFilter {
     }
 
     private func tell() {
+        counts.noteFound(sender.foundByteCount)
         if let totals = sender.takeReport() { report(totals) }
     }
 }

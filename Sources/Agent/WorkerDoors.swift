@@ -1,5 +1,6 @@
 import EventLoop
 import Gateway
+import LayerPlacement
 import LlamaRPC
 import Primitives
 import Runtime
@@ -21,6 +22,9 @@ actor WorkerDoors: WorkerTunnels {
     private var ballot: Ballot?
     private var doors: [NodeID: Door] = [:]
     private let sizes = SharedAllocSizes()
+    /// Connections of llama-server that stand, and what has passed in them.
+    private var connections: [UInt64: (worker: NodeID, counts: ConnectionCounts)] = [:]
+    private var nextConnection: UInt64 = 0
 
     private struct Door {
         let listener: StreamListener
@@ -71,6 +75,23 @@ actor WorkerDoors: WorkerTunnels {
             for worker in doors.doors.keys.sorted() { doors.doors[worker]?.way.close() }
             doors.relay.end { $0.ballot?.node == before.node && $0.node != nil }
         }
+    }
+
+    nonisolated func transfers() -> [WorkerTransfer] {
+        assumeIsolated { $0.countTransfers() }
+    }
+
+    private func countTransfers() -> [WorkerTransfer] {
+        var found: [NodeID: WorkerTransfer] = [:]
+        for (worker, counts) in connections.values {
+            let before = found[worker]
+            found[worker] = WorkerTransfer(
+                node: worker,
+                loaded: (before?.loaded ?? .zero) + ByteCount(counts.weightByteCount),
+                sent: (before?.sent ?? .zero) + ByteCount(counts.sentByteCount)
+            )
+        }
+        return found.values.sorted { $0.node < $1.node }
     }
 
     private func door(to worker: NodeID) -> Endpoint? {
@@ -176,7 +197,7 @@ actor WorkerDoors: WorkerTunnels {
                 options: RelayOptions(
                     secondRecords: opened.records,
                     tag: visit.tag,
-                    makeFilter: filter(opened.features, visit.tag)
+                    makeFilter: filter(opened.features, visit.tag, ConnectionCounts())
                 ),
                 onEnd: { [loop] _ in loop.execute { visit.way.ended() } }
             )
@@ -192,6 +213,9 @@ actor WorkerDoors: WorkerTunnels {
         let way = visit.way
         let taken = Taken()
         let counts = ConnectionCounts()
+        nextConnection += 1
+        let connection = nextConnection
+        if let worker = visit.tag.node { connections[connection] = (worker, counts) }
         relay.join(
             client,
             first: visit.early,
@@ -210,7 +234,7 @@ actor WorkerDoors: WorkerTunnels {
                                     RelayOpened(
                                         stream: opened.stream,
                                         records: opened.records,
-                                        makeFilter: filter(opened.features, visit.tag)
+                                        makeFilter: filter(opened.features, visit.tag, counts)
                                     )
                                 )
                             )
@@ -221,7 +245,10 @@ actor WorkerDoors: WorkerTunnels {
                     }
                 }
             },
-            onEnd: { [loop, log] _ in
+            onEnd: { [self] _ in
+                loop.execute { [self] in
+                    assumeIsolated { _ = $0.connections.removeValue(forKey: connection) }
+                }
                 guard taken.isNoted else { return }
                 log(counts.record(visit.tag))
                 loop.execute { way.ended() }
@@ -234,11 +261,12 @@ extension WorkerDoors {
     /// What brings weights to the worker by name; nil where they travel as they are.
     private nonisolated func filter(
         _ features: ServiceFeatures,
-        _ tag: RelayTag
+        _ tag: RelayTag,
+        _ counts: ConnectionCounts
     ) -> (@Sendable () -> any RelayFilter)? {
         guard features.contains(.tensorsByName), let worker = tag.node else { return nil }
         return { [log] in
-            NamedTensorsSender { totals in log(LogRecord(totals, worker)) }
+            NamedTensorsSender(counts) { totals in log(LogRecord(totals, worker)) }
         }
     }
 }

@@ -87,16 +87,26 @@ final class ConnectionCounts: Sendable {
     private let weights = Atomic<UInt64>(0)
     private let answered = Atomic<UInt64>(0)
     private let asked = Atomic<UInt64>(0)
+    private let found = Atomic<UInt64>(0)
 
     func addWeights(_ byteCount: Int) {
         weights.wrappingAdd(UInt64(byteCount), ordering: .relaxed)
     }
+
+    /// So much of the weights the worker had already.
+    func noteFound(_ byteCount: UInt64) { found.store(byteCount, ordering: .relaxed) }
 
     func noteAnswered() { answered.wrappingAdd(1, ordering: .relaxed) }
     func noteAsked() { asked.wrappingAdd(1, ordering: .relaxed) }
 
     /// Bytes of tensors on their way to the worker.
     var weightByteCount: UInt64 { weights.load(ordering: .relaxed) }
+    /// What of them went over the network.
+    var sentByteCount: UInt64 {
+        let found = found.load(ordering: .relaxed)
+        let all = weightByteCount
+        return all - min(found, all)
+    }
     /// Requests that were answered here.
     var answeredCount: UInt64 { answered.load(ordering: .relaxed) }
     /// Requests that the worker had to answer.

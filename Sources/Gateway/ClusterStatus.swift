@@ -110,6 +110,8 @@ package struct ClusterStatus: Codable, Sendable, Equatable {
         package var split: [Double]
         /// Who holds which layers.
         package var layers: [Layers]
+        /// How far the weights of each worker are, sorted by node; nil while no relay counts them.
+        package var transfers: [Transfer]?
 
         package init(
             name: String,
@@ -118,7 +120,8 @@ package struct ClusterStatus: Codable, Sendable, Equatable {
             progress: Double?,
             context: Int,
             split: [Double],
-            layers: [Layers]
+            layers: [Layers],
+            transfers: [Transfer]? = nil
         ) {
             self.name = name
             self.phase = phase
@@ -127,6 +130,37 @@ package struct ClusterStatus: Codable, Sendable, Equatable {
             self.context = context
             self.split = split
             self.layers = layers
+            self.transfers = transfers
+        }
+    }
+
+    /// The weights on their way to one worker, in bytes.
+    package struct Transfer: Codable, Sendable, Equatable {
+        package var node: String
+        package var name: String
+        /// What llama-server has handed over, not more than all.
+        package var loaded: UInt64
+        /// All that the worker is to hold; nil before llama-server said so.
+        package var total: UInt64?
+        /// What went over the network: a worker is not sent what it keeps.
+        package var sent: UInt64
+        /// How much was handed over in a second, lately; 0 when nothing moves any more.
+        package var perSecond: UInt64
+
+        package init(
+            node: String,
+            name: String,
+            loaded: UInt64,
+            total: UInt64?,
+            sent: UInt64,
+            perSecond: UInt64
+        ) {
+            self.node = node
+            self.name = name
+            self.loaded = loaded
+            self.total = total
+            self.sent = sent
+            self.perSecond = perSecond
         }
     }
 

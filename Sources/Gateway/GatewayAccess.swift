@@ -129,7 +129,7 @@ extension Route {
         case .health, .openAIModels, .openAIModel, .completion, .cluster, .events, .network,
             .modelFiles:
             .api
-        case .launch, .stop, .found, .transfer, .leave, .drain: .admin
+        case .launch, .stop, .found, .transfer, .leave, .drain, .logs, .modelFile: .admin
         }
     }
 }
@@ -166,7 +166,7 @@ extension APIError {
         .forbidden,
         "admin_token_needed",
         """
-        To change what the cluster runs takes an admin token. Make one on the device that you \
+        To change what the cluster runs, or to read logs and model files, takes an admin token. Make one on the device that you \
         ask, with `caravan token create NAME --admin`.
         """
     )

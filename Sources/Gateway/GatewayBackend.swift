@@ -17,6 +17,15 @@ package protocol GatewayBackend: Sendable {
     /// The models in this agent's own models folder, sorted by name.
     func models() async -> [ModelFile]
 
+    /// One of them; nil if there is none of this name.
+    func modelFile(_ name: String) async -> ServedFile?
+
+    /// Lines of this agent's log as they are in the file, each with its line end; with `follows`
+    /// they go on until the reader leaves.
+    func logLines(
+        _ request: LogRequest
+    ) async throws(GatewayRefusal) -> AsyncThrowingStream<[UInt8], any Error>
+
     /// Makes the cluster want a model. Only the master takes it (`.notMaster` elsewhere).
     func launch(_ request: LaunchRequest) async throws(GatewayRefusal)
 

@@ -79,6 +79,28 @@ package struct GatewayClient: Sendable {
         }
     }
 
+    /// The bytes of a long answer, as they come, at the reader's pace.
+    ///
+    /// - Parameters:
+    ///   - onHead: gets the answer's head, with an empty body, before any bytes.
+    ///   - onBytes: may throw, which ends the connection.
+    /// - Throws: `GatewayClientError`; `refused` for an answer that is an error.
+    package func read(
+        _ path: String,
+        headers: [String: String] = [:],
+        onHead: (Response) throws -> Void = { _ in },
+        onBytes: ([UInt8]) throws -> Void
+    ) async throws {
+        try await exchange(.get, path, [], headers: headers, timeLimit: nil) { head, parts in
+            guard head.status.code < 300 else {
+                let body = try await parts.collect(upTo: Self.responseByteLimit)
+                throw GatewayClientError.refused(Self.response(head, body))
+            }
+            try onHead(Self.response(head, ByteBuffer()))
+            while let bytes = try await parts.next() { try onBytes(Array(bytes.readableBytesView)) }
+        }
+    }
+
     private func whole(
         _ method: Method,
         _ path: String,
@@ -120,6 +142,7 @@ package struct GatewayClient: Sendable {
         _ method: Method,
         _ path: String,
         _ body: [UInt8],
+        headers: [String: String] = [:],
         timeLimit: Duration?,
         _ read: (HTTPResponseHead, ResponseParts) async throws -> Void
     ) async throws {
@@ -136,12 +159,14 @@ package struct GatewayClient: Sendable {
             throw GatewayClientError.noAnswer(endpoint)
         }
         let body = ByteBuffer(bytes: body)
+        var fields = HTTPHeaders(headers.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
+        if let token { fields.add(name: "authorization", value: "Bearer \(token)") }
         let request = HTTPExchange.request(
             HTTPMethod(rawValue: method.rawValue),
             path,
             host: "\(endpoint)",
             body: body,
-            token.map { ["authorization": "Bearer \($0)"] } ?? [:]
+            fields
         )
         let limit = timeLimit.map { TimeAmount.nanoseconds($0.wholeNanoseconds) }
         do {

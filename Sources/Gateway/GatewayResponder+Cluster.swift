@@ -9,7 +9,7 @@ extension GatewayResponder {
     /// Two agents that each take the other for the master would pass it to and fro for ever.
     private static let hopHeader = "Caravan-Hop"
 
-    private struct ModelFileList: Encodable {
+    struct ModelFileList: Encodable {
         var models: [ModelFile]
     }
 
@@ -38,12 +38,16 @@ extension GatewayResponder {
         }
     }
 
-    /// The models in the master's folder: those that can be launched.
+    /// The models in the master's folder, those that can be launched; or in that of a device that
+    /// is named.
     func answerModelFiles(
         _ request: GatewayRequest,
         _ reply: Reply,
         _ connection: ClientConnection
     ) async throws {
+        if RequestQuery(of: request.head.path ?? "")["device"] != nil {
+            return try await answerDevicesModelFiles(request, reply, connection)
+        }
         let status = await backend.status()
         guard let master = status.master else { throw GatewayRefusal.noMaster }
         if master == status.`self` {
@@ -106,6 +110,51 @@ extension GatewayResponder {
         } catch GatewayRefusal.notMaster(let master) {
             let refusal = GatewayRefusal.notMaster(master: master)
             try await forward(request, .POST, body, reply, connection, otherwise: refusal)
+        }
+    }
+
+    /// Passes a request on to the gateway of a member, once, and its answer back as it comes,
+    /// however long it is.
+    func forwardStream(
+        _ request: GatewayRequest,
+        _ path: String,
+        _ reply: Reply,
+        to node: String
+    ) async throws {
+        if let hop = HTTPField.Name(Self.hopHeader), request.head.headerFields[hop] != nil {
+            throw Self.lostTrack(of: node)
+        }
+        var headers: HTTPHeaders = [Self.hopHeader: "1"]
+        for name in [HTTPField.Name.range, .ifRange] {
+            if let value = request.head.headerFields[name] {
+                headers.add(name: name.rawName, value: value)
+            }
+        }
+        let head = HTTPExchange.request(
+            .GET,
+            path,
+            host: "localhost",
+            body: ByteBuffer(),
+            headers
+        )
+        do {
+            let exchange = try await HTTPExchange(
+                adopting: backend.connect(toGatewayOf: node)
+            )
+            try await exchange.run(head, body: ByteBuffer()) { head, parts in
+                var fields = HTTPFields()
+                for name in [
+                    HTTPField.Name.contentType, .contentLength, .contentRange, .acceptRanges,
+                    .eTag, .cacheControl, .retryAfter,
+                ] {
+                    fields[name] = head.headers[name.rawName].first
+                }
+                try await reply.begin(HTTPResponse.Status(code: Int(head.status.code)), fields)
+                while let bytes = try await parts.next() { try await reply.write(bytes) }
+                try await reply.end()
+            }
+        } catch is ExchangeFailure where reply.isUnsent {
+            throw APIError.masterLost("The gateway of that device")
         }
     }
 

@@ -140,7 +140,7 @@ extension GatewayResponder {
     }
 
     /// Finds a member that is there by its name, or by its node.
-    private static func node(
+    static func node(
         of device: String,
         in status: ClusterStatus
     ) throws(APIError) -> String {
@@ -166,7 +166,7 @@ extension GatewayResponder {
         return first.id
     }
 
-    private static func lostTrack(of node: String) -> GatewayRefusal {
+    static func lostTrack(of node: String) -> GatewayRefusal {
         .conflict(
             code: "other_device",
             message: "This agent is not the device \(node). Ask that device itself."

@@ -56,6 +56,9 @@ struct GatewayResponder: Sendable {
         case .events: try await streamEvents(reply, connection)
         case .network: try await reply.send(json: await backend.network())
         case .modelFiles: try await answerModelFiles(request, reply, connection)
+        case .modelFile(let name):
+            try await answerModelFile(name, request, reply, connection)
+        case .logs: try await answerLogs(request, reply, connection)
         case .completion(let path):
             try await withBody(of: request, reply) { body in
                 try await proxyCompletion(path, body, reply, connection)

@@ -12,6 +12,9 @@ package enum Route: Equatable {
     case events
     case network
     case modelFiles
+    /// One of them, its bytes.
+    case modelFile(name: String)
+    case logs
     case launch
     case stop
     case found
@@ -52,6 +55,7 @@ package enum Route: Equatable {
         case "/api/v1/events": self = .events
         case "/api/v1/network": self = .network
         case "/api/v1/models": self = .modelFiles
+        case "/api/v1/logs": self = .logs
         case "/api/v1/launch": self = .launch
         case "/api/v1/stop": self = .stop
         case "/api/v1/found": self = .found
@@ -59,10 +63,19 @@ package enum Route: Equatable {
         case "/api/v1/leave": self = .leave
         case "/api/v1/drain": self = .drain
         default:
-            let prefix = "/v1/models/"
-            guard path.hasPrefix(prefix), path.utf8.count > prefix.utf8.count else { return nil }
-            self = .openAIModel(id: Self.percentDecoded(path.dropFirst(prefix.count)))
+            if let id = Self.rest(of: path, after: "/v1/models/") {
+                self = .openAIModel(id: id)
+            } else if let name = Self.rest(of: path, after: "/api/v1/models/") {
+                self = .modelFile(name: name)
+            } else {
+                return nil
+            }
         }
+    }
+
+    private static func rest(of path: String, after prefix: String) -> String? {
+        guard path.hasPrefix(prefix), path.utf8.count > prefix.utf8.count else { return nil }
+        return PercentEncoding.decoded(path.dropFirst(prefix.count))
     }
 
     private var methods: [HTTPRequest.Method] {
@@ -70,25 +83,9 @@ package enum Route: Equatable {
         case .dashboard, .health, .openAIModels, .openAIModel, .cluster, .events, .network,
             .modelFiles:
             [.get, .head]
+        case .modelFile, .logs: [.get]
         case .completion, .launch, .stop, .found, .transfer, .leave, .drain:
             [.post]
         }
-    }
-
-    /// Replaces `%2F` and the like; what is no escape stays as it is.
-    private static func percentDecoded(_ text: Substring) -> String {
-        var decoded: [UInt8] = []
-        var rest = text.utf8[...]
-        while let byte = rest.popFirst() {
-            if byte == UInt8(ascii: "%"), rest.count >= 2, rest.first != UInt8(ascii: "+"),
-                let value = UInt8(Substring(rest.prefix(2)), radix: 16)
-            {
-                decoded.append(value)
-                rest = rest.dropFirst(2)
-            } else {
-                decoded.append(byte)
-            }
-        }
-        return String(decoding: decoded, as: UTF8.self)
     }
 }

@@ -30,6 +30,10 @@ package enum LaunchInput: Equatable, Sendable {
     case report(WorkerReport, from: NodeID)
     /// The master told how far it is.
     case progress(LaunchReport)
+    /// The master told how far the weights are.
+    case transfers(TransferReport)
+    /// What the relay of this master has counted, as `readTransfers` asked.
+    case transferred([WorkerTransfer])
     case modelRead(SessionID, Result<ModelFacts, LaunchProblem>)
     /// A worker's RPC server was asked from here.
     case probed(SessionID, NodeID, Result<Int, LaunchProblem>)
@@ -38,8 +42,10 @@ package enum LaunchInput: Equatable, Sendable {
 }
 
 /// Why something failed, in words that say what to do next.
-package struct LaunchProblem: Error, Equatable, Sendable {
+package struct LaunchProblem: Error, Equatable, Sendable, CustomStringConvertible {
     package var message: String
+
+    package var description: String { message }
 
     package init(_ message: String) {
         self.message = message
@@ -127,6 +133,8 @@ package enum LaunchEffect: Equatable, Sendable {
     case probe(Endpoint, NodeID, SessionID)
     case startServer(ServerLaunch, SessionID)
     case stopServer
+    /// Ask the relay how far the weights are.
+    case readTransfers
     case setTimer(LaunchTimer, after: Duration)
     case cancelTimer(LaunchTimer)
     case emit(LaunchEvent)
@@ -147,4 +155,5 @@ package enum LaunchEvent: Equatable, Sendable {
     case replacing(because: String)
     case stopped
     case progressChanged
+    case transfersChanged
 }

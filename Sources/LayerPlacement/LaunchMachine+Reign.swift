@@ -76,6 +76,7 @@ extension LaunchMachine {
         guard attempt != nil else { return }
         attempt = nil
         report = nil
+        transfers = nil
         effects += [
             .cancelTimer(.abandoned), .cancelTimer(.stalled), .stopServer, .serving(false),
             .emit(.stopped), .emit(.progressChanged),
@@ -148,6 +149,7 @@ extension LaunchMachine {
             runWanted(at: now, &effects)
         } else if ballot == nil, attempt == nil, state.model == nil, report != nil {
             report = nil
+            transfers = nil
             effects.append(.emit(.progressChanged))
         }
     }
@@ -165,6 +167,7 @@ extension LaunchMachine {
         // A late word about a model that was unloaded since.
         if wanted.model == nil, let known = wanted.ballot, known >= report.ballot { return }
         self.report = report
+        forgetTransfers(before: report.phase)
         effects.append(.emit(.progressChanged))
     }
 }

@@ -53,7 +53,7 @@ extension LaunchMachine {
             adoptAssigned()
             stallCount = 0
             effects += [
-                .cancelTimer(.stalled), .emit(.loaded(after: now - attempt.began)),
+                .readTransfers, .cancelTimer(.stalled), .emit(.loaded(after: now - attempt.began)),
             ]
             enter(.ready, &effects)
         case .complained(let text): self.attempt?.complaint = text
@@ -82,7 +82,7 @@ extension LaunchMachine {
     }
 
     /// A llama-server that does something is given time again.
-    private func livens(_ effects: inout [LaunchEffect]) {
+    func livens(_ effects: inout [LaunchEffect]) {
         guard let attempt, attempt.phase < .ready, !Mutant.waitsForEver.isPlanted else {
             return
         }
@@ -165,6 +165,7 @@ extension LaunchMachine {
             shares: attempt.shares
         )
         self.report = report
+        forgetTransfers(before: report.phase)
         effects += [.broadcast(.progress(report)), .emit(.progressChanged)]
     }
 

@@ -11,6 +11,8 @@ package struct LaunchMachine: Sendable {
     package internal(set) var wanted: WantedState
     /// The newest that is known of the launch, here or on the master.
     package internal(set) var report: LaunchReport?
+    /// How far the weights of that launch are on their way; nil where nothing counts them.
+    package internal(set) var transfers: TransferReport?
     package internal(set) var attempt: Attempt?
 
     let own: NodeID
@@ -49,6 +51,7 @@ package struct LaunchMachine: Sendable {
         var assigned: [UInt16: UInt8?] = [:]
         /// Of the weights, 0…1.
         var loadedShare = 0.0
+        var meter = TransferMeter()
         var complaint: String?
         /// Given up; `retry` or new candidates begin another.
         var isOver = false
@@ -104,6 +107,8 @@ package struct LaunchMachine: Sendable {
         case .heard(let state, let sender): heard(state, from: sender, at: now, &effects)
         case .report(let report, let sender): worker(sender, says: report, at: now, &effects)
         case .progress(let report): heardProgress(report, &effects)
+        case .transfers(let report): heardTransfers(report, &effects)
+        case .transferred(let transfers): transferred(transfers, at: now, &effects)
         case .modelRead(let session, let result):
             modelRead(result, for: session, at: now, &effects)
         case .probed(let session, let node, let result):
@@ -150,6 +155,7 @@ package struct LaunchMachine: Sendable {
         effects.append(.setTimer(.announce, after: Self.announceInterval))
         if let attempt, !attempt.isOver {
             for worker in attempt.workers { order(worker.node, to: true, &effects) }
+            if attempt.isServerRunning, attempt.phase < .ready { effects.append(.readTransfers) }
         }
         for node in releasing { order(node, to: false, &effects) }
         releaseRounds += 1
@@ -164,6 +170,9 @@ package struct LaunchMachine: Sendable {
             effects.append(.broadcast(.wanted(wanted)))
         }
         if let report, report.ballot == ballot { effects.append(.broadcast(.progress(report))) }
+        if let transfers, transfers.ballot == ballot {
+            effects.append(.broadcast(.transfers(transfers)))
+        }
     }
 
     func order(_ node: NodeID, to serves: Bool, _ effects: inout [LaunchEffect]) {
@@ -219,6 +228,7 @@ package struct LaunchMachine: Sendable {
         release(&effects)
         attempt = nil
         report = nil
+        transfers = nil
         effects.append(.emit(.progressChanged))
     }
 

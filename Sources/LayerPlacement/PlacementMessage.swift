@@ -10,6 +10,8 @@ package enum PlacementMessage: Equatable, Sendable {
     case wanted(WantedState)
     /// Master to all: how far the model is.
     case progress(LaunchReport)
+    /// Master to all: how far the weights are on their way to each worker.
+    case transfers(TransferReport)
 }
 
 /// One attempt of a master to run a model; processes are tagged with it.

@@ -226,6 +226,7 @@ package final class AgentCore: Sendable {
             master: placement.assumeIsolated { $0.obeyed },
             wanted: placement.assumeIsolated { $0.launch.wanted.model },
             report: placement.assumeIsolated { $0.launch.report },
+            transfers: placement.assumeIsolated { $0.launch.transfers },
             llamaEndpoint: supervisor.assumeIsolated { $0.llamaEndpoint },
             policy: configuration.election.policy,
             voters: election.assumeIsolated { $0.machine.record.configuration },
@@ -315,6 +316,7 @@ package struct CoreSnapshot: Sendable, Equatable {
     package var master: Ballot?
     package var wanted: WantedModel?
     package var report: LaunchReport?
+    package var transfers: TransferReport?
     /// Where llama-server answers, if it runs here and is ready.
     package var llamaEndpoint: Endpoint?
     package var policy = ElectionPolicy.available

@@ -106,7 +106,7 @@ extension LaunchEvent {
                 )
             ]
         case .stopped: [LogRecord("placement.stopped", .info, "The model is not run any more")]
-        case .progressChanged: []
+        case .progressChanged, .transfersChanged: []
         }
     }
 

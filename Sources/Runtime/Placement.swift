@@ -82,6 +82,9 @@ package actor Placement {
         case .progress(let report):
             guard report.ballot == obeyed, report.ballot.node == sender else { return }
             handle(.progress(report))
+        case .transfers(let report):
+            guard report.ballot == obeyed, report.ballot.node == sender else { return }
+            handle(.transfers(report))
         }
     }
 
@@ -182,6 +185,8 @@ package actor Placement {
         case .startServer(let server, let session):
             supervisor.assumeIsolated { $0.startLlamaServer(server, session) }
         case .stopServer: supervisor.assumeIsolated { $0.stopLlamaServer() }
+        case .readTransfers:
+            if let tunnels = world.tunnels { handle(.transferred(tunnels.transfers())) }
         case .setTimer(let timer, let delay):
             launchTimers.set(timer, after: delay) { [self] in
                 assumeIsolated { $0.fired(timer) }

@@ -64,6 +64,10 @@ package protocol WorkerTunnels: AnyObject, Sendable {
 
     /// In whose name tunnels are opened from now on; nil ends them all.
     func opens(under ballot: Ballot?)
+
+    /// How far the weights of the llama-server that runs now are, for each worker that it speaks
+    /// with through a tunnel; sorted by node, speeds not told.
+    func transfers() -> [WorkerTransfer]
 }
 
 /// Keeps what must survive a restart.

@@ -12,7 +12,7 @@ enum ElectionGlance {
     case other
 
     /// Kinds without voters, and the same with them.
-    private static let lookedAtKinds: [UInt8] = [17, 18, 19, 20, 21, 24, 25, 26, 36, 37]
+    private static let lookedAtKinds: [UInt8] = [17, 18, 19, 20, 21, 24, 25, 26, 40, 41]
     private static let heartbeatByteCount = 32
     private static let heartbeatReplyByteCount = 38
     private static let configurationIDByteCount = 28
@@ -28,7 +28,7 @@ enum ElectionGlance {
         guard Self.lookedAtKinds.contains(kind) else { return nil }
         let byteCount = bytes.count - kindOffset
         var offset = kindOffset + 1
-        if kind >= 36 {
+        if kind >= 40 {
             self = Self.beat(kind, bytes, &offset, sender, receiver)
             return
         }
@@ -58,7 +58,7 @@ enum ElectionGlance {
         guard let term = count(bytes, &offset), let sequence = count(bytes, &offset),
             let sequence = UInt32(exactly: sequence)
         else { return .other }
-        if kind == 36 {
+        if kind == 40 {
             guard count(bytes, &offset) != nil, offset == bytes.count else { return .other }
             return .heartbeat(Ballot(term: term, node: sender), sequence: sequence)
         }

@@ -147,6 +147,8 @@ extension Simulation {
                 + text(report.session.ballot)
         case .wanted(let state): "wanted is \(state.model?.name ?? "nothing") v\(state.version)"
         case .progress(let report): "launch is \(report.phase): \(report.message)"
+        case .transfers(let report):
+            report.transfers.map { "\(name(of: $0.node)) has \($0.loaded)" }.joined(separator: ", ")
         }
     }
 

@@ -46,78 +46,10 @@ package struct LogTail: Sendable {
     /// with it, it is waited for.
     @discardableResult
     package func run(follows: Bool, onLine: (LogLine) throws -> Void) async throws -> Summary {
-        var follower = LogFollower(directory: directory)
-        var summary = Summary()
-        do {
-            try showLastLines(&follower, &summary, includingPartial: !follows, onLine)
-        } catch let error as SystemError where !follows {
-            let path = LogFileConfiguration.path(in: directory, number: 0)
-            throw NoLog(path: path, reason: error.description)
-        } catch is SystemError {
-            // Not there yet: the follower waits for it.
+        var reading = LogReading(self, follows: follows)
+        while let lines = try await reading.next() {
+            for line in lines { try onLine(line) }
         }
-        while follows, !Task.isCancelled {
-            try follower.poll { bytes in
-                guard let line = selected(bytes, &summary) else { return }
-                summary.shownCount += 1
-                try onLine(line)
-            }
-            do {
-                try await Task.sleep(for: pollInterval)
-            } catch {
-                break
-            }
-        }
-        return summary
-    }
-
-    /// Shows what is there and leaves the follower where that ends.
-    private func showLastLines(
-        _ follower: inout LogFollower,
-        _ summary: inout Summary,
-        includingPartial: Bool,
-        _ onLine: (LogLine) throws -> Void
-    ) throws {
-        var lines: [LogLine] = []
-        var seen: Set<FileIdentity> = []
-        for number in 0...Self.rotatedFileLimit {
-            guard number == 0 || lines.count < lineCount else { break }
-            let path = LogFileConfiguration.path(in: directory, number: number)
-            let file: OpenFile
-            do throws(SystemError) {
-                file = try OpenFile.reading(path)
-            } catch {
-                if number == 0 { throw error }
-                break
-            }
-            guard let facts = FileFacts(file) else { break }
-            // A rotation while we look moves a file that we have read to the next number.
-            guard seen.insert(facts.identity).inserted else { continue }
-            var reader = BackwardLineReader(file, byteCount: facts.byteCount)
-            let partial = try reader.next() ?? []
-            if number == 0 {
-                follower.begin(at: facts.byteCount - partial.count, of: file)
-            }
-            if includingPartial || number > 0, let line = selected(partial, &summary) {
-                lines.append(line)
-            }
-            while lines.count < lineCount, let bytes = try reader.next() {
-                if let line = selected(bytes, &summary) { lines.append(line) }
-            }
-        }
-        for line in lines.prefix(lineCount).reversed() {
-            summary.shownCount += 1
-            try onLine(line)
-        }
-    }
-
-    /// The line if it is to be shown.
-    private func selected(_ bytes: [UInt8], _ summary: inout Summary) -> LogLine? {
-        if bytes.isEmpty { return nil }
-        guard let line = LogLine(bytes) else {
-            summary.malformedCount += 1
-            return nil
-        }
-        return line.stamped.record.level >= minimumLevel ? line : nil
+        return reading.summary
     }
 }

@@ -63,6 +63,9 @@ package struct TensorSender: Sendable {
     /// Whether `sendNext` has something to send.
     package var hasMore: Bool { !asked.isEmpty }
 
+    /// Of the weights, what the other side has turned out to have so far.
+    package var foundByteCount: UInt64 { totals.foundByteCount }
+
     /// How the weights travelled; once, when the first computation follows them.
     package mutating func takeReport() -> TensorTotals? {
         guard !isLoading, !isReported, unanswered.isEmpty, asked.isEmpty else { return nil }

@@ -160,10 +160,7 @@ package struct PieceFolder: Sendable {
     private var clearedPath: String { path + "/cleared" }
 
     /// How much may still be written here; nil if the system does not say.
-    package var freeByteCount: UInt64? {
-        let count = unsafe store_free_bytes(path)
-        return count < 0 ? nil : UInt64(count)
-    }
+    package var freeByteCount: UInt64? { DiskSpace.freeByteCount(at: path) }
 }
 
 extension FileDescriptor {

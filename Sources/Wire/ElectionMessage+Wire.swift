@@ -80,8 +80,7 @@ extension ElectionMessage {
             self = .handOver(HandOver(ballot: ballot, target: try reader.node(bytes)))
         case .release: self = .release(try reader.ballot(bytes))
         case .ping, .ack, .pingRequest, .nack, .update, .digest, .workerOrder, .workerReport,
-            .wanted,
-            .progress, .beacon:
+            .wanted, .progress, .transfers, .beacon:
             throw .badValue(field: "kind", value: UInt64(kind.rawValue))
         }
     }

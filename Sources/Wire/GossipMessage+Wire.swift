@@ -48,8 +48,8 @@ extension GossipMessage {
         case .preVoteRequest, .preVoteReply, .voteRequest, .voteReply, .heartbeat,
             .heartbeatReply, .resign, .quorumPreVoteRequest, .quorumVoteRequest, .quorumHeartbeat,
             .quorumHeartbeatReply, .configuration, .transferOffer, .transferAnswer, .handOver,
-            .release, .workerOrder, .workerReport, .wanted, .progress, .beat, .beatObeyed,
-            .beacon:
+            .release, .workerOrder, .workerReport, .wanted, .progress, .transfers, .beat,
+            .beatObeyed, .beacon:
             throw .badValue(field: "kind", value: UInt64(kind.rawValue))
         }
     }

@@ -40,8 +40,9 @@ enum MessageKind: UInt8 {
     case workerReport = 33
     case wanted = 34
     case progress = 35
-    case beat = 36
-    case beatObeyed = 37
+    case transfers = 36
+    case beat = 40
+    case beatObeyed = 41
     case beacon = 48
 }
 
@@ -70,7 +71,7 @@ extension Message {
             .quorumHeartbeatReply, .configuration, .transferOffer, .transferAnswer, .handOver,
             .release, .beat, .beatObeyed:
             self = .election(try ElectionMessage(kind, bytes, &reader))
-        case .workerOrder, .workerReport, .wanted, .progress:
+        case .workerOrder, .workerReport, .wanted, .progress, .transfers:
             self = .placement(try PlacementMessage(kind, bytes, &reader))
         case .beacon: self = .beacon(try reader.endpoint(bytes))
         }

@@ -26,6 +26,9 @@ extension PlacementMessage {
         case .progress(let report):
             bytes.append(MessageKind.progress.rawValue)
             report.encode(into: &bytes)
+        case .transfers(let report):
+            bytes.append(MessageKind.transfers.rawValue)
+            report.encode(into: &bytes)
         }
     }
 
@@ -49,6 +52,7 @@ extension PlacementMessage {
                 try reader.flag(bytes, "hasModel") ? try WantedModel(bytes, &reader) : nil
             self = .wanted(WantedState(ballot: ballot, version: version, model: model))
         case .progress: self = .progress(try LaunchReport(bytes, &reader))
+        case .transfers: self = .transfers(try TransferReport(bytes, &reader))
         case .ping, .ack, .pingRequest, .nack, .update, .digest, .preVoteRequest, .preVoteReply,
             .voteRequest, .voteReply, .heartbeat, .heartbeatReply, .resign, .quorumPreVoteRequest,
             .quorumVoteRequest, .quorumHeartbeat, .quorumHeartbeatReply, .configuration,

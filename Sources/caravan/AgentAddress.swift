@@ -55,6 +55,15 @@ struct AgentAddress: ParsableArguments {
         throw CommandFailure(Self.message(in: response))
     }
 
+    /// Runs what asks the agent; an error answer becomes its message.
+    func told<Value>(_ work: () async throws -> Value) async throws -> Value {
+        do {
+            return try await work()
+        } catch GatewayClientError.refused(let response) {
+            throw CommandFailure(Self.message(in: response))
+        }
+    }
+
     private static func message(in response: GatewayClient.Response) -> String {
         struct Body: Decodable {
             struct Failure: Decodable { var message: String }

@@ -127,7 +127,7 @@ struct AgentCommand: AsyncParsableCommand {
         let configuration = try agentConfiguration()
         var logs = LogConfiguration(agentName: configuration.name)
         logs.level = configuration.logLevel
-        logs.file = LogFileConfiguration(directory: configuration.stateFolder + "/logs")
+        logs.file = LogFileConfiguration(directory: configuration.logFolder)
         logs.usesJournald = journald
         // Under systemd standard error is the journal too: everything would stand there twice.
         if journald, ProcessInfo.processInfo.environment["JOURNAL_STREAM"] != nil {

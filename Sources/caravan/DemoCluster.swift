@@ -130,7 +130,7 @@ final class DemoCluster: Sendable {
     /// Prints what the agent logs, as it does, under its name.
     private func follow(_ agent: Member) {
         var tail = LogTail(
-            directory: agent.state + "/logs",
+            directory: AgentConfiguration.logFolder(in: agent.state),
             minimumLevel: .info,
             lineCount: 1000
         )

@@ -35,6 +35,7 @@ struct LaunchCommand: AsyncParsableCommand {
         let model = model
         try await Signals.run {
             var shown = ""
+            var told = ContinuousClock.now
             for try await event in events where !event.data.isEmpty {
                 let status = try JSONDecoder().decode(
                     ClusterStatus.self,
@@ -43,7 +44,13 @@ struct LaunchCommand: AsyncParsableCommand {
                 guard let current = status.model, current.name == model else { continue }
                 let progress = current.progress.map { " \(Int($0 * 100)) %" } ?? ""
                 let line = "\(current.phase): \(current.message)\(progress)"
-                if line != shown { print(line) }
+                // The way of the weights changes all the time.
+                let isDue = ContinuousClock.now - told >= .seconds(2)
+                if line != shown || (isDue && current.phase == "loading") {
+                    let transfers = current.phase == "loading" ? TransferText.line(current) : ""
+                    print(transfers.isEmpty ? line : "\(line) | \(transfers)")
+                    told = .now
+                }
                 shown = line
                 Output.flush()
                 switch current.phase {

@@ -7,8 +7,8 @@ import SystemPackage
 struct ModelCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "model",
-        abstract: "Make models for trying things out.",
-        subcommands: [TinyCommand.self]
+        abstract: "See, fetch and make model files.",
+        subcommands: [ModelListCommand.self, ModelGetCommand.self, TinyCommand.self]
     )
 }
 

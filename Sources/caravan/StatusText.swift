@@ -65,13 +65,22 @@ enum StatusText {
 
     /// Who holds which layers.
     static func layers(_ model: ClusterStatus.Model) -> [String] {
+        let transfers = Dictionary((model.transfers ?? []).map { ($0.node, $0) }) { $1 }
+        var told: Set<String> = []
         let rows = model.layers.map { layers in
-            [
+            // Of a worker with several devices the way is told once.
+            let transfer = told.insert(layers.node).inserted ? transfers[layers.node] : nil
+            let remark = transfer.map {
+                TransferText.remark($0, isLoading: model.phase == "loading")
+            }
+            return [
                 "        \(layers.name)", layers.device, "layers \(layers.first)..<\(layers.end)",
-                layers.modelBytes.map { "\(ByteCount($0))" } ?? "",
+                layers.modelBytes.map { "\(ByteCount($0))" } ?? "", remark ?? "",
             ]
         }
-        return columns(rows)
+        return columns(rows).map { line in
+            String(line.reversed().drop { $0 == " " }.reversed())
+        }
     }
 
     /// Pads the cells of each column to the same width.

@@ -34,7 +34,7 @@ import Testing
                 client,
                 wire,
                 options: RelayOptions(makeFilter: { [totals] in
-                    NamedTensorsSender { totals.set($0) }
+                    NamedTensorsSender(ConnectionCounts()) { totals.set($0) }
                 })
             )
             far.join(

@@ -107,6 +107,80 @@ extension ClusterTests {
             }
         }
 
+        @Test func `a device's log is read, and its models are fetched, from another one`()
+            async throws
+        {
+            try await withCluster { cluster in
+                let owner = cluster.add()
+                let other = cluster.add(arguments: ["--models", "/nowhere"])
+                try await cluster.agree()
+                let host = ["--host", "\(other.address)"]
+
+                let log = try await Built.run(["logs", owner.name, "--json", "-n", "3"] + host)
+                #expect(log.exit.isSuccess, "\(log.standardError)")
+                let told = log.standardOutput.split(separator: "\n")
+                #expect(told.count == 3)
+                let all = try String(
+                    contentsOfFile: owner.folder + "/logs/agent.jsonl",
+                    encoding: .utf8
+                )
+                #expect(told.allSatisfy { all.contains($0) })
+                let nobody = try await Built.run(["logs", "nobody"] + host)
+                #expect(nobody.exit == .exited(code: 1))
+                #expect(nobody.standardError.contains(owner.name))
+
+                let list = try await Built.run(["model", "list", "--json"] + host)
+                #expect(list.standardOutput.contains("\"\(TestModels.tiny)\""))
+                #expect(list.standardOutput.contains("\"\(owner.name)\""))
+
+                let folder = other.folder + "/fetched"
+                let get = ["model", "get", TestModels.tiny, "--models", folder] + host
+                let original = try Data(
+                    contentsOf: URL(filePath: try await TestModels.folder + "/" + TestModels.tiny)
+                )
+                let fetched = try await Built.run(get)
+                #expect(fetched.exit.isSuccess, "\(fetched.standardError)")
+                let place = URL(filePath: folder + "/" + TestModels.tiny)
+                #expect(try Data(contentsOf: place) == original)
+                #expect(
+                    try FileManager.default.contentsOfDirectory(atPath: folder) == [TestModels.tiny]
+                )
+                let again = try await Built.run(get)
+                #expect(again.exit.isSuccess)
+                #expect(again.standardOutput.contains("already"))
+
+                // What broke off goes on where it was, as long as it is the same file; a mark in
+                // what is there already tells which.
+                let half = original.count / 2
+                var begun = original.prefix(half)
+                begun[half - 1] ^= 1
+                let path = "/api/v1/models/\(TestModels.tiny)"
+                let tag = try await owner.client.get(path).headers["etag"] ?? ""
+                for (tag, goesOn) in [(tag, true), ("\"other\"", false)] {
+                    try FileManager.default.removeItem(at: place)
+                    try begun.write(to: URL(filePath: place.path() + ".part"))
+                    try Data(tag.utf8).write(to: URL(filePath: place.path() + ".part.tag"))
+                    let rest = try await Built.run(get)
+                    #expect(rest.exit.isSuccess, "\(rest.standardError)")
+                    let bytes = try Data(contentsOf: place)
+                    #expect(bytes.count == original.count)
+                    #expect(
+                        bytes[half - 1] == (goesOn ? original[half - 1] ^ 1 : original[half - 1])
+                    )
+                    #expect(bytes[half...] == original[half...])
+                }
+
+                // What lies there and is another file is kept, unless it is said otherwise.
+                try original.prefix(1000).write(to: place)
+                let kept = try await Built.run(get)
+                #expect(kept.exit == .exited(code: 1))
+                #expect(kept.standardError.contains("--force"))
+                let forced = try await Built.run(get + ["--force"])
+                #expect(forced.exit.isSuccess, "\(forced.standardError)")
+                #expect(try Data(contentsOf: place) == original)
+            }
+        }
+
         @Test func `a launch of a model that is not there fails with 1 and names it`() async throws
         {
             try await withCluster { cluster in

@@ -88,6 +88,7 @@ extension ClusterTests {
                 let all = first.sent.values.reduce(0, +) + first.found.values.reduce(0, +)
                 // Random models have rows of zeros in common.
                 #expect(first.sent.values.reduce(0, +) > all / 2)
+                for agent in [master] + workers { try await expectAllLoaded(first, at: agent) }
                 let text = try await Asking.greedy(master.client)
                 let kept = try await cache(workers[0])
                 #expect(kept.entries > 10)
@@ -100,6 +101,7 @@ extension ClusterTests {
                 let second = try await launch(cluster, master, workers: 2)
                 #expect(second.sent.values.allSatisfy { $0 == 0 }, "\(second)")
                 #expect(second.found.values.reduce(0, +) == all)
+                try await expectAllLoaded(second, at: workers[1])
                 #expect(try await Asking.greedy(master.client) == text)
 
                 try await stop(master)
@@ -136,6 +138,20 @@ extension ClusterTests {
                 let fifth = try await launch(cluster, master, workers: 3)
                 #expect(fifth.sent[damaged] ?? 0 > 0)
                 #expect(try await Asking.greedy(master.client) == text)
+            }
+        }
+
+        /// Every member tells how the weights of each worker have travelled.
+        private func expectAllLoaded(_ loaded: Loaded, at agent: TestAgent) async throws {
+            try await wait("\(agent.name) knows that all weights are there", within: .seconds(10)) {
+                let model = try await agent.status().model
+                return model?.transfers?.count == loaded.sent.count
+                    && model?.transfers?.allSatisfy { transfer in
+                        // Small tensors have no names and travel each time.
+                        let sent = UInt64(loaded.sent[transfer.node] ?? .max)
+                        return transfer.loaded == transfer.total && transfer.perSecond == 0
+                            && sent <= transfer.sent && transfer.sent < sent + 100_000
+                    } == true
             }
         }
 

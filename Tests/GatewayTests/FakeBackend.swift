@@ -11,6 +11,8 @@ final class FakeBackend: GatewayBackend {
     struct State {
         var status = ClusterStatus.idle
         var models: [ModelFile] = []
+        var files: [String: [UInt8]] = [:]
+        var logLines: [String] = []
         var isMaster = true
         var launched: [LaunchRequest] = []
         var stopCount = 0
@@ -69,6 +71,24 @@ final class FakeBackend: GatewayBackend {
 
     func models() async -> [ModelFile] {
         state.withLock { $0.models }
+    }
+
+    func modelFile(_ name: String) async -> ServedFile? {
+        guard let bytes = state.withLock({ $0.files[name] }) else { return nil }
+        return ServedFile(byteCount: UInt64(bytes.count), tag: "\"v1\"") { offset, count in
+            Array(bytes.dropFirst(Int(offset)).prefix(count))
+        }
+    }
+
+    func logLines(
+        _ request: LogRequest
+    ) async throws(GatewayRefusal) -> AsyncThrowingStream<[UInt8], any Error> {
+        try ask("log \(request.lineCount) \(request.minimumLevel) \(request.follows)")
+        let lines = state.withLock { $0.logLines }
+        return AsyncThrowingStream { continuation in
+            for line in lines { continuation.yield(Array("\(line)\n".utf8)) }
+            if !request.follows { continuation.finish() }
+        }
     }
 
     func launch(_ request: LaunchRequest) async throws(GatewayRefusal) {

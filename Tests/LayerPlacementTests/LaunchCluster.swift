@@ -24,6 +24,7 @@ final class LaunchCluster {
         var workerEvents: [WorkerEvent] = []
         /// Every report of a launch that this member has shown.
         var shown: [LaunchReport] = []
+        var shownTransfers: [TransferReport] = []
     }
 
     /// How a llama-server fares.
@@ -47,6 +48,8 @@ final class LaunchCluster {
     var deafRPC: Set<Int> = []
     var unreachableRPC: Set<Int> = []
     var problem: LaunchProblem?
+    /// What the relay of a master counts when it is asked.
+    var transfers: (LaunchCluster) -> [WorkerTransfer] = { _ in [] }
     private(set) var launches: [ServerLaunch] = []
     private(set) var term: UInt64 = 0
     private var reigning: Ballot?
@@ -179,6 +182,7 @@ final class LaunchCluster {
             case .report(let report): handle(.report(report, from: Self.id(from)), at: to)
             case .wanted(let state): handle(.heard(state, from: Self.id(from)), at: to)
             case .progress(let report): handle(.progress(report), at: to)
+            case .transfers(let report): handle(.transfers(report), at: to)
             }
         case .launch(let input, let index): handle(input, at: index)
         case .server(let event, let session, let index):
@@ -251,6 +255,7 @@ final class LaunchCluster {
             later(.launch(.probed(session, node, result), index), .milliseconds(3))
         case .startServer(let launch, let session): startLlama(launch, session, on: index)
         case .stopServer: nodes[index].llama = nil
+        case .readTransfers: handle(.transferred(transfers(self)), at: index)
         case .setTimer(let timer, let delay):
             let token = token()
             nodes[index].launchTimers[timer] = token
@@ -258,6 +263,9 @@ final class LaunchCluster {
         case .cancelTimer(let timer): nodes[index].launchTimers[timer] = nil
         case .emit(let event):
             nodes[index].events.append(event)
+            if event == .transfersChanged, let report = nodes[index].launch.transfers {
+                nodes[index].shownTransfers.append(report)
+            }
             if event == .progressChanged, let report = nodes[index].launch.report {
                 nodes[index].shown.append(report)
             }

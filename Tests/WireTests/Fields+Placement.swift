@@ -32,6 +32,7 @@ extension PlacementMessage {
                 )
             )
         case "progress": self = .progress(try LaunchReport(fields))
+        case "transfers": self = .transfers(try TransferReport(fields))
         default: return nil
         }
     }
@@ -63,6 +64,27 @@ extension LaunchReport {
             message: try fields.text("message"),
             split: try fields.integers("split"),
             shares: try fields.objects("shares").map(DeviceShare.init)
+        )
+    }
+}
+
+extension TransferReport {
+    init(_ fields: Fields) throws {
+        self.init(
+            ballot: try Ballot(fields.object("ballot")),
+            number: try fields.integer("number"),
+            transfers: try fields.objects("transfers").map(WorkerTransfer.init)
+        )
+    }
+}
+
+extension WorkerTransfer {
+    init(_ fields: Fields) throws {
+        self.init(
+            node: try fields.node("node"),
+            loaded: ByteCount(try fields.integer("loaded")),
+            sent: ByteCount(try fields.integer("sent")),
+            perSecond: ByteCount(try fields.integer("perSecond"))
         )
     }
 }

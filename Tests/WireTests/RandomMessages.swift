@@ -154,7 +154,7 @@ struct RandomMessages {
     }
 
     private mutating func placement() -> PlacementMessage {
-        switch generator.below(4) {
+        switch generator.below(5) {
         case 0: .order(WorkerOrder(ballot: ballot(), session: session(), serves: flag()))
         case 1:
             .report(
@@ -174,8 +174,21 @@ struct RandomMessages {
                     model: flag() ? model() : nil
                 )
             )
+        case 3: .transfers(transferReport())
         default: .progress(launchReport())
         }
+    }
+
+    private mutating func transferReport() -> TransferReport {
+        let transfers = (0..<generator.below(18)).map { _ in
+            WorkerTransfer(
+                node: node(),
+                loaded: ByteCount(integer()),
+                sent: ByteCount(integer()),
+                perSecond: ByteCount(integer())
+            )
+        }
+        return TransferReport(ballot: ballot(), number: integer(), transfers: transfers)
     }
 
     private mutating func launchReport() -> LaunchReport {

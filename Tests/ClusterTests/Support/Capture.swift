@@ -26,15 +26,23 @@ struct Capture {
         _ network: IPAddress,
         _ body: () async throws -> Void
     ) async throws -> Capture {
-        let path = TestFolder.path + "/capture.pcap"
+        try await during("port 52414 and net \(network)/24", on: "lo", body)
+    }
+
+    /// Runs something while what a filter lets through is recorded.
+    ///
+    /// - Parameter placed: where tcpdump runs.
+    static func during(
+        _ filter: String,
+        on interface: String,
+        placed: (ChildCommand) -> ChildCommand = { $0 },
+        _ body: () async throws -> Void
+    ) async throws -> Capture {
+        let path = TestFolder.path + "/capture-\(UInt32.random(in: 0...UInt32.max)).pcap"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let words = ["-i", interface, "-U", "-s", "0", "-B", "16384", "-w", path, filter]
         let dump = RunningProgram(
-            ChildCommand(
-                executable: "/usr/bin/tcpdump",
-                arguments: [
-                    "-i", "lo", "-U", "-s", "0", "-B", "16384", "-w", path,
-                    "port 52414 and net \(network)/24",
-                ]
-            )
+            placed(ChildCommand(executable: "/usr/bin/tcpdump", arguments: words))
         )
         try await wait("tcpdump listens", within: .seconds(10)) {
             dump.lines.contains { $0.contains("listening on") }

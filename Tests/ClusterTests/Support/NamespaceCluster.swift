@@ -69,10 +69,12 @@ final class NamespaceCluster: Sendable {
     /// - Parameters:
     ///   - seeds: who it is told of.
     ///   - discovers: whether it looks around by itself.
+    ///   - isStranger: whether it has no key, and takes everybody.
     @discardableResult
     func add(
         seeds: [TestAgent] = [],
         discovers: Bool,
+        isStranger: Bool = false,
         arguments: [String] = []
     ) -> TestAgent {
         let node = agents.count
@@ -86,10 +88,10 @@ final class NamespaceCluster: Sendable {
             name: name,
             address: network.address(of: node),
             folder: folder + "/\(name)",
-            isOpen: engine == nil,
+            isOpen: engine == nil || isStranger,
             arguments: words + arguments
         )
-        if engine != nil { giveKey(to: agent.folder) }
+        if engine != nil, !isStranger { giveKey(to: agent.folder) }
         agent.place(on: TestAgent.Machine(network: network, node: node))
         all.withLock { $0.append(agent) }
         agent.start()

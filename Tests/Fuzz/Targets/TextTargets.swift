@@ -7,8 +7,12 @@ import Processes
 // Small texts: of requests, of command lines, of streams of lines.
 extension FuzzTarget {
     static let text: [FuzzTarget] = [
-        FuzzTarget("route", "the target of an HTTP request") { bytes in
+        FuzzTarget("route", "the target of an HTTP request, or its range") { bytes in
             _ = Route(path: bytes.text)
+            _ = RequestQuery(of: bytes.text)
+            if case .part(let range) = ByteRange(bytes.text, of: 1000) {
+                try expect(!range.isEmpty && range.upperBound <= 1000, "\(range) is not in 1000")
+            }
         },
         FuzzTarget("launch-request", "the body of a launch") { bytes in
             _ = try? JSONDecoder().decode(LaunchRequest.self, from: Data(bytes))
