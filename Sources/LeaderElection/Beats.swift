@@ -34,6 +34,8 @@ extension ElectionMessage.HeartbeatReply {
         guard inBrief, isObeyed, term == ballot.term, configuration == nil else {
             return .heartbeatReply(self)
         }
-        return .beatObeyed(ElectionMessage.BeatObeyed(term: term, sequence: sequence))
+        return .beatObeyed(
+            ElectionMessage.BeatObeyed(term: term, sequence: sequence, tag: ballot.node.tag)
+        )
     }
 }

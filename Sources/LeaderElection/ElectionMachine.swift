@@ -159,6 +159,7 @@ package struct ElectionMachine: Sendable {
             let heartbeat = ElectionMessage.Heartbeat(beat, of: sender)
             hear(heartbeat, inBrief: true, at: now, &effects)
         case .beatObeyed(let answer):
+            guard answer.tag == own.tag else { return }
             let reply = ElectionMessage.HeartbeatReply(answer, to: own)
             heartbeatAnswered(reply, by: sender, at: now, &effects)
         case .resign(let ballot):

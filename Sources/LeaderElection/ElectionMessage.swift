@@ -113,14 +113,19 @@ package enum ElectionMessage: Equatable, Sendable {
         }
     }
 
-    /// Which beat is obeyed; the ballot's node is the receiver.
+    /// Which beat is obeyed.
+    ///
+    /// The ballot's node is the receiver; its tag is told because another device may have taken
+    /// its address meanwhile.
     package struct BeatObeyed: Equatable, Sendable {
         package var term: UInt64
         package var sequence: UInt32
+        package var tag: UInt32
 
-        package init(term: UInt64, sequence: UInt32) {
+        package init(term: UInt64, sequence: UInt32, tag: UInt32) {
             self.term = term
             self.sequence = sequence
+            self.tag = tag
         }
     }
 

@@ -62,7 +62,9 @@ enum ElectionGlance {
             guard count(bytes, &offset) != nil, offset == bytes.count else { return .other }
             return .heartbeat(Ballot(term: term, node: sender), sequence: sequence)
         }
-        guard let receiver, offset == bytes.count else { return .other }
+        guard let receiver, let tag = try? bytes.readBigEndian(UInt32.self, at: &offset),
+            tag == receiver.tag, offset == bytes.count
+        else { return .other }
         let ballot = Ballot(term: term, node: receiver)
         return .heartbeatReply(ballot, sequence: sequence, isObeyed: true)
     }

@@ -15,6 +15,7 @@ extension ElectionMessage {
         case .beatObeyed(let answer):
             bytes.append(count: answer.term)
             bytes.append(count: UInt64(answer.sequence))
+            bytes.append(bigEndian: answer.tag)
         case .resign(let ballot), .transferOffer(let ballot), .release(let ballot):
             bytes.append(ballot)
         case .configuration(let configuration): configuration.encode(into: &bytes)
@@ -174,7 +175,8 @@ extension ElectionMessage.Beat {
 extension ElectionMessage.BeatObeyed {
     init(_ bytes: Span<UInt8>, _ reader: inout WireReader) throws(WireError) {
         let term = try reader.count(bytes, "term", UInt64.self)
-        self.init(term: term, sequence: try reader.count(bytes, "sequence", UInt32.self))
+        let sequence = try reader.count(bytes, "sequence", UInt32.self)
+        self.init(term: term, sequence: sequence, tag: try reader.integer(bytes))
     }
 }
 

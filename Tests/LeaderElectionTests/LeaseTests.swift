@@ -139,7 +139,9 @@ struct BeatTests {
             driven.hear(.beat(.init(term: term, sequence: 7, weight: weight)), from: node)
                 .compactMap { if case .send(let message, _) = $0 { message } else { nil } }
         }
-        #expect(answers(9, 3) == [.beatObeyed(.init(term: 9, sequence: 7))])
+        #expect(
+            answers(9, 3) == [.beatObeyed(.init(term: 9, sequence: 7, tag: NodeID(3).tag))]
+        )
         let refusal = ElectionMessage.HeartbeatReply(
             ballot: Ballot(term: 8, node: NodeID(2)),
             sequence: 7,
@@ -149,7 +151,7 @@ struct BeatTests {
         #expect(answers(8, 2) == [.heartbeatReply(refusal)])
     }
 
-    @Test func `an obeyed beat extends the lease of its own term alone`() throws {
+    @Test func `an obeyed beat extends the lease of its own ballot alone`() throws {
         let driven = Driven()
         driven.handle(.timer(.election))
         let ballot = Ballot(term: 1, node: NodeID(1))
@@ -158,10 +160,13 @@ struct BeatTests {
         _ = driven.hear(.voteReply(grant), from: 2)
         let sent = driven.now
         driven.now += .milliseconds(100)
-        _ = driven.hear(.beatObeyed(.init(term: 0, sequence: 1)), from: 2)
-        _ = driven.hear(.beatObeyed(.init(term: 1, sequence: 2)), from: 2)
+        let tag = NodeID(1).tag
+        _ = driven.hear(.beatObeyed(.init(term: 0, sequence: 1, tag: tag)), from: 2)
+        _ = driven.hear(.beatObeyed(.init(term: 1, sequence: 2, tag: tag)), from: 2)
+        let before = NodeID(0xA0A1_A2A3_0000_0000_0000_0000_0000_0001)
+        _ = driven.hear(.beatObeyed(.init(term: 1, sequence: 1, tag: before.tag)), from: 2)
         #expect(try #require(driven.leaseEnd) <= driven.now)
-        _ = driven.hear(.beatObeyed(.init(term: 1, sequence: 1)), from: 2)
+        _ = driven.hear(.beatObeyed(.init(term: 1, sequence: 1, tag: tag)), from: 2)
         #expect(driven.leaseEnd == sent + .milliseconds(1500))
     }
 }

@@ -50,7 +50,8 @@ extension ElectionMessage {
             self = .beatObeyed(
                 BeatObeyed(
                     term: try fields.integer("term"),
-                    sequence: try fields.integer("sequence")
+                    sequence: try fields.integer("sequence"),
+                    tag: try fields.integer("tag")
                 )
             )
         case "resign": self = .resign(try Ballot(fields.object("ballot")))

@@ -138,7 +138,10 @@ struct RandomMessages {
                     weight: MasterWeight(isServing: flag(), followerCount: integer())
                 )
             )
-        case 12: .beatObeyed(ElectionMessage.BeatObeyed(term: integer(), sequence: integer()))
+        case 12:
+            .beatObeyed(
+                ElectionMessage.BeatObeyed(term: integer(), sequence: integer(), tag: integer())
+            )
         default: .resign(ballot())
         }
     }
