@@ -30,7 +30,7 @@ enum BenchAgentKind: Sendable, Equatable {
             var arguments = [
                 "agent", "--name", name, "--cluster", cluster, "--bind", "\(address)",
                 "--state", stateFolder(of: name, in: folder), "--models", "\(folder)/models",
-                "--memory", "1GiB", "--no-discovery",
+                "--memory", "1GiB",
             ]
             if isOpen { arguments.append("--open") }
             if let seed { arguments += ["--seed", "\(seed)"] }
