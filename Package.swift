@@ -141,7 +141,14 @@ let package = Package(
                 product("SystemPackage", "swift-system"),
             ]
         ),
-        module("Namespaces", ["Primitives", "Processes"]),
+        module(
+            "Namespaces",
+            [
+                "CPosix", "Primitives", "Processes",
+                product("DequeModule", "swift-collections"),
+                product("SystemPackage", "swift-system"),
+            ]
+        ),
         module("EngineStore", ["LlamaEngine", "LlamaRPC", "Primitives", "Processes"]),
         module(
             "TensorStore",

@@ -16,7 +16,7 @@ import Synchronization
 package final class NamespaceNetwork: Sendable {
     package static let nodeLimit = 64
     static let interface = "eth0"
-    private static let bridge = "bridge"
+    static let bridge = "bridge"
     private static let network: UInt32 = 10 << 24 | 77 << 16
     private static let hubNumber: UInt32 = 254
 
@@ -161,7 +161,19 @@ package final class NamespaceNetwork: Sendable {
     private func end() async {
         let holders = nodes.withLock { $0 } + (hub.map { [$0] } ?? [])
         for holder in holders { await holder.end() }
+        guard hub == nil else { return }
+        // This process's own namespace stays, and may get another network.
+        let ports = (0..<nodeCount).map { Self.name(of: $0) }
+        let names = ports + ports.map(Self.apartBridge) + [Self.bridge]
+        let script = names.map { "ip link del \($0) 2>/dev/null || true" } + ["nft flush ruleset"]
+        // Not cut short when the work was, either.
+        await Task.detached { [self] in
+            _ = try? await runInHub(script.joined(separator: "\n"))
+        }.value
     }
+
+    /// Where a node is whose cable was lengthened.
+    static func apartBridge(_ port: String) -> String { "\(port)-apart" }
 
     // MARK: - Programs
 
@@ -194,7 +206,7 @@ package final class NamespaceNetwork: Sendable {
     }
 
     @discardableResult
-    private func runInHub(_ script: String) async throws -> String {
+    func runInHub(_ script: String) async throws -> String {
         try await Shell.script(script, enter(hub), guardedBy: guardBinary)
     }
 

@@ -6,7 +6,7 @@ struct BenchCommand: AsyncParsableCommand {
         abstract: "Measure agents on this machine.",
         subcommands: [
             BenchMembershipCommand.self, BenchLifeguardCommand.self, BenchRelayCommand.self,
-            BenchSimulatorCommand.self,
+            BenchStartupCommand.self, BenchSimulatorCommand.self,
         ]
     )
 }

@@ -1,6 +1,7 @@
 import Agent
 import FoundationEssentials
 import Gateway
+import Namespaces
 import Primitives
 import Processes
 import SecureChannel
@@ -32,6 +33,7 @@ final class DemoCluster: Sendable {
     private let cluster: String
     private let memory: [String]
     private let more: [String]
+    private let machines: NamespaceNetwork?
     private let greeted = Mutex<Set<String>>([])
     private let isQuiet: Mutex<Bool>
     private let told = Mutex<[String: Set<String>]>([:])
@@ -42,6 +44,7 @@ final class DemoCluster: Sendable {
     /// - Parameters:
     ///   - memory: what each agent says it offers; nil for what is measured.
     ///   - more: for the command line of each agent.
+    ///   - machines: of their own for the agents; nil for loopback addresses.
     ///   - isQuiet: whether what agents log is left out.
     init(
         folder: String,
@@ -49,8 +52,10 @@ final class DemoCluster: Sendable {
         models: String,
         memory: ByteCount?,
         arguments more: [String] = [],
+        on machines: NamespaceNetwork? = nil,
         isQuiet: Bool = false
     ) {
+        self.machines = machines
         self.more = more
         self.isQuiet = Mutex(isQuiet)
         self.memory = memory.map { ["--memory", String($0.bytes)] } ?? []
@@ -65,7 +70,7 @@ final class DemoCluster: Sendable {
         agents = Self.names.enumerated().map { index, name in
             Member(
                 name: name,
-                address: .v4(network + UInt32(index) + 1),
+                address: machines?.address(of: index) ?? .v4(network + UInt32(index) + 1),
                 state: "\(folder)/\(name)"
             )
         }
@@ -89,19 +94,20 @@ final class DemoCluster: Sendable {
 
     func start() async throws {
         let ring = KeyRing(.random())
-        for agent in agents {
+        for (index, agent) in agents.enumerated() {
             // A new demo begins anew: an old state would remember what an old demo wanted.
             try? FileManager.default.removeItem(atPath: agent.state)
             try ClusterKeyFile(stateFolder: agent.state).write(ring)
             let command = ChildCommand(
-                executable: CommandLine.executablePath,
+                executable: ProcessTools.ownPath,
                 arguments: [
                     "agent", "--name", agent.name, "--cluster", cluster,
                     "--bind", "\(agent.address)", "--state", agent.state, "--models", models,
                     "--engine", engine, "--seed", "\(agents[0].address)",
                 ] + memory + more
             )
-            let process = ChildProcess.start(command) { [self] event in
+            let placed = machines?.command(command, on: index) ?? command
+            let process = ChildProcess.start(placed) { [self] event in
                 if case .exited = event { ended.withLock { $0.append(agent.name) } }
             }
             running.withLock { $0.append(process) }
@@ -282,16 +288,5 @@ final class DemoCluster: Sendable {
             answer.tokensPerSecond = Double(answer.tokenCount - 1) / max(seconds, 1e-6)
         }
         return answer
-    }
-}
-
-extension CommandLine {
-    /// This program, wherever it was started from.
-    fileprivate static var executablePath: String {
-        #if os(Linux) || os(Android)
-        "/proc/self/exe"
-        #else
-        arguments.first ?? "caravan"
-        #endif
     }
 }

@@ -150,7 +150,7 @@ struct SimulateReplayCommand: AsyncParsableCommand {
         if json { arguments.append("--json") }
         arguments += ["--simulated", "\(simulated)"]
         let command = NamespaceNetwork.entering(
-            ChildCommand(executable: Self.ownPath, arguments: arguments),
+            ChildCommand(executable: ProcessTools.ownPath, arguments: arguments),
             isRoot: isRoot
         )
         let exit = await runForLines(command) { line, stream in
@@ -195,12 +195,6 @@ struct SimulateReplayCommand: AsyncParsableCommand {
         return folder
     }
 
-    /// Where this program is; `/proc/self/exe` would be another one behind `unshare`.
-    private static var ownPath: String {
-        let link = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        return link ?? CommandLine.arguments.first ?? "caravan"
-    }
-
     // MARK: - Inside
 
     private func play(_ plan: ReplayPlan, in folder: String) async throws {
@@ -214,7 +208,7 @@ struct SimulateReplayCommand: AsyncParsableCommand {
             try await Replay(
                 plan,
                 on: network,
-                caravan: Self.ownPath,
+                caravan: ProcessTools.ownPath,
                 folder: folder
             ) { time, line in
                 if !isQuiet { Output.write(text.line(time, line)) }

@@ -5,4 +5,5 @@
 #include "process_guard.h"
 #include "sockets_shim.h"
 #include "store_shim.h"
+#include "tap_shim.h"
 #include "telemetry_shim.h"
