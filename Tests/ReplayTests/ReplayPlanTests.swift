@@ -1,4 +1,5 @@
 import Namespaces
+import Primitives
 import Simulator
 import Testing
 
@@ -67,8 +68,9 @@ import Testing
     @Test func `a scenario of another policy than the agents run is refused`() throws {
         var quorum = try scenario(split)
         quorum.policy = .quorum
-        let error = #expect(throws: ReplayError.self) { [quorum] in
-            try ReplayPlan(quorum, ReplayPlan.Options(), nodeLimit: 64)
+        let refused = quorum
+        let error = #expect(throws: ReplayError.self) {
+            try ReplayPlan(refused, ReplayPlan.Options(), nodeLimit: 64)
         }
         #expect(error?.description.contains("policy quorum") == true)
     }
