@@ -29,11 +29,23 @@ extension SWIMMachine {
         if let last = contact(with: id)?.lastAlarm, now - last < Self.alarmInterval { return }
         updateContact(id) { $0.lastAlarm = now }
         probe(id, at: now, &effects)
-        if evidence == .silent, let number = probes.last(where: { $0.target == id })?.number {
+        guard let number = probes.last(where: { $0.target == id })?.number else { return }
+        switch evidence {
+        case .refused: break
+        case .silent:
             // Several words of it are missing already: no need to wait for one more.
             probeIndirectly(number, &effects)
+        case .streamEnded:
+            effects.append(.cancelTimer(.probeTimeout(number)))
+            effects.append(.setTimer(.probeTimeout(number), after: Self.endedPatience))
         }
     }
+
+    /// How long the answer to a ping may take after a stream has ended.
+    ///
+    /// A process that is being killed may lose its streams before its socket: what the socket still
+    /// takes is never answered, and a moment later its system refuses what comes.
+    private static let endedPatience: Duration = .milliseconds(100)
 
     static let alarmInterval: Duration = .milliseconds(200)
 

@@ -37,6 +37,15 @@ extension SWIMMachine {
         )
     }
 
+    /// No answer came: the ping may have been lost, or its target's system refuses it by now.
+    mutating func pingAgain(_ number: UInt32, _ effects: inout [SWIMEffect]) {
+        guard configuration.parts.usesEvidence,
+            let probe = probes.first(where: { $0.number == number }), !probe.isIndirect,
+            let endpoint = others.endpoint(of: probe.target)
+        else { return }
+        send([.ping(number: number, target: probe.target)], to: endpoint, &effects)
+    }
+
     /// No answer came directly: let others try, and try over a stream at the same time.
     mutating func probeIndirectly(_ number: UInt32, _ effects: inout [SWIMEffect]) {
         guard let index = probes.firstIndex(where: { $0.number == number }),

@@ -222,7 +222,9 @@ package struct SWIMMachine: Sendable {
         noticeLag(of: timer, at: now, &effects)
         switch timer {
         case .period: beginPeriod(at: now, &effects)
-        case .probeTimeout(let number): probeIndirectly(number, &effects)
+        case .probeTimeout(let number):
+            pingAgain(number, &effects)
+            probeIndirectly(number, &effects)
         case .probeFailure(let number): failed(number, at: now, &effects)
         case .secondLook(let id): lookAgain(at: id, now, &effects)
         case .silence: listen(at: now, &effects)
