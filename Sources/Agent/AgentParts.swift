@@ -39,6 +39,7 @@ final class AgentParts: Sendable {
     private let discovery: Discovery?
     /// Nil in a cluster without a key.
     private let security: Security?
+    private let services: ServiceClient
     private let doors: WorkerDoors
     private let tensors: TensorStore
     let exposure: Exposure
@@ -136,7 +137,7 @@ final class AgentParts: Sendable {
             // Sealed, a datagram is a little longer.
             coreConfiguration.swim.datagramByteLimit -= SealedDatagrams.extraByteCount
         }
-        let services = ServiceClient(
+        services = ServiceClient(
             loop: loop,
             agents: streams,
             servers: plainStreams,
@@ -208,6 +209,15 @@ final class AgentParts: Sendable {
                     WorkerDoors.Members(
                         endpoint: { core.endpoint(of: $0) },
                         engine: { core.engine(of: $0) }
+                    )
+                )
+            }
+            services.assumeIsolated { [core] services in
+                services.begin(
+                    ServiceClient.DialBacks(
+                        isBetter: { core.isBetterDialledBack($0) },
+                        failed: { core.failedToDial($0, $1) },
+                        ask: { core.dialBack($0, onStream: $1, onFailure: $2) }
                     )
                 )
             }

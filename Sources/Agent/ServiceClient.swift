@@ -6,80 +6,6 @@ import SecureChannel
 import Sockets
 import Wire
 
-/// A stream to a service that stands, off the loop's hands.
-struct OpenedService: Sendable {
-    let stream: DetachedStream
-    /// The keys of the stream; nil where streams are not sealed.
-    let records: RecordLayer?
-    let node: NodeID?
-    /// What the member took of what was offered.
-    let features: ServiceFeatures
-
-    init(
-        stream: DetachedStream,
-        records: RecordLayer?,
-        node: NodeID?,
-        features: ServiceFeatures
-    ) {
-        self.stream = stream
-        self.records = records
-        self.node = node
-        self.features = features
-    }
-
-    /// Takes a connection off the loop; nil if it is not open any more.
-    init?(
-        detaching connection: any StreamConnection,
-        node: NodeID?,
-        features: ServiceFeatures
-    ) {
-        if let sealed = connection as? SealedStream {
-            guard let detached = sealed.detach() else { return nil }
-            self.init(
-                stream: detached.stream,
-                records: detached.records,
-                node: node,
-                features: features
-            )
-        } else {
-            guard let stream = connection as? SocketStream, let detached = stream.detach(),
-                detached.unsent.isEmpty
-            else { return nil }
-            self.init(stream: detached, records: nil, node: node, features: features)
-        }
-    }
-}
-
-/// A stream to a service that stands and is still in the loop's hands; used on the loop only.
-final class HeldService: @unchecked Sendable {
-    private let connection: any StreamConnection
-    private let node: NodeID?
-    private let features: ServiceFeatures
-    /// Hears what comes, and the end.
-    var onEvent: (@Sendable (StreamEvent) -> Void)?
-
-    init(_ connection: any StreamConnection, node: NodeID?, features: ServiceFeatures) {
-        self.connection = connection
-        self.node = node
-        self.features = features
-    }
-
-    fileprivate func handle(_ event: StreamEvent) { onEvent?(event) }
-
-    func send(_ bytes: [UInt8]) { connection.send(bytes) }
-
-    func close() {
-        onEvent = nil
-        connection.close()
-    }
-
-    /// Takes the stream off the loop; nil if it has ended.
-    func take() -> OpenedService? {
-        onEvent = nil
-        return OpenedService(detaching: connection, node: node, features: features)
-    }
-}
-
 /// Opens streams to named services of members.
 ///
 /// Everything that crosses devices passes here, so that one place decides how it travels.
@@ -95,6 +21,7 @@ actor ServiceClient {
     private let header: WireHeader
     private var open: [UInt64: Opening] = [:]
     private var nextOpening: UInt64 = 0
+    private var dialBacks: DialBacks?
     /// Streams that stand and that nobody has taken off the loop yet.
     private var held: [UInt64: HeldService] = [:]
 
@@ -102,11 +29,40 @@ actor ServiceClient {
         let request: [Frame]
         /// Who must answer; nil for a server on this machine.
         let node: NodeID?
-        var connection: (any StreamConnection)?
+        /// What stands, or may come to stand.
+        var connections: [StreamWay: any StreamConnection] = [:]
+        /// The way of the stream that stands; the other one is given up.
+        var way: StreamWay?
         var reader = FrameReader()
         let offered: ServiceFeatures
         var features: ServiceFeatures = []
+        /// Why dialling failed.
+        var dialFailure: String?
+        var dialBack = DialBackState.unasked
         let completion: Completion
+
+        /// The stream that stands.
+        var connection: (any StreamConnection)? { way.flatMap { connections[$0] } }
+    }
+
+    private enum DialBackState {
+        case unasked, asked, failed
+    }
+
+    /// How members are asked to dial who cannot be dialled; called on the loop.
+    struct DialBacks: Sendable {
+        /// Whether a member is better asked than dialled.
+        var isBetter: @Sendable (NodeID) -> Bool
+        /// A member could not be dialled.
+        var failed: @Sendable (NodeID, StreamClosure) -> Void
+        var ask:
+            @Sendable (
+                NodeID,
+                _ onStream:
+                    @escaping @Sendable (any StreamConnection) ->
+                    @Sendable (StreamEvent) -> Void,
+                _ onFailure: @escaping @Sendable () -> Void
+            ) -> Void
     }
 
     private enum Completion {
@@ -117,6 +73,8 @@ actor ServiceClient {
     }
 
     private static let timeout: Duration = .seconds(5)
+    /// After so long a member is asked to dial, too: firewalls often just say nothing.
+    private static let patience: Duration = .seconds(1)
 
     /// - Parameters:
     ///   - agents: to other agents.
@@ -133,6 +91,10 @@ actor ServiceClient {
         self.servers = servers
         self.relay = relay
         self.header = header
+    }
+
+    func begin(_ dialBacks: DialBacks) {
+        self.dialBacks = dialBacks
     }
 
     /// A connected socket to a service of a member; the caller owns it.
@@ -244,36 +206,127 @@ actor ServiceClient {
             offered: features,
             completion: completion
         )
-        let transport = question.isEmpty ? servers : agents
-        let connection = transport.connect(to: endpoint, timeout: Self.timeout) {
-            [self] event in assumeIsolated { $0.happened(event, id, endpoint) }
+        if let node, dialBacks?.isBetter(node) == true {
+            open[id]?.dialFailure = "it cannot be dialled"
+            askToDial(id, node, endpoint)
+        } else {
+            let transport = question.isEmpty ? servers : agents
+            let connection = transport.connect(to: endpoint, timeout: Self.timeout) {
+                [self] event in assumeIsolated { $0.happened(event, id, .dialled, endpoint) }
+            }
+            open[id]?.connections[.dialled] = connection
+            if let node {
+                loop.schedule(after: Self.patience) { [self] in
+                    assumeIsolated { $0.askToDial(id, node, endpoint) }
+                }
+            }
         }
-        open[id]?.connection = connection
         loop.schedule(after: Self.timeout * 2) { [self] in
             assumeIsolated { $0.fail(id, "\(endpoint) did not answer") }
         }
     }
 
-    private func happened(_ event: StreamEvent, _ id: UInt64, _ endpoint: Endpoint) {
+    // MARK: - Members that cannot be dialled
+
+    /// Asks the member to open the stream, once, if none stands yet.
+    private func askToDial(_ id: UInt64, _ node: NodeID, _ endpoint: Endpoint) {
+        guard let opening = open[id], opening.way == nil, opening.dialBack == .unasked else {
+            return
+        }
+        guard let dialBacks else { return neverDialledBack(id, endpoint) }
+        open[id]?.dialBack = .asked
+        dialBacks.ask(
+            node,
+            { [self] connection in assumeIsolated { $0.dialledBack(connection, id, node, endpoint) }
+            },
+            { [self] in assumeIsolated { $0.neverDialledBack(id, endpoint) } }
+        )
+    }
+
+    private func dialledBack(
+        _ connection: any StreamConnection,
+        _ id: UInt64,
+        _ node: NodeID,
+        _ endpoint: Endpoint
+    ) -> @Sendable (StreamEvent) -> Void {
+        guard let opening = open[id], opening.way == nil else {
+            loop.execute { connection.close() }
+            return { _ in }
+        }
+        if opening.dialFailure == nil { dialBacks?.failed(node, .timedOut) }
+        open[id]?.connections[.dialledBack] = connection
+        // What follows may take the stream away, which is not ours before this has returned.
+        loop.execute { [self] in
+            assumeIsolated { $0.happened(.opened, id, .dialledBack, endpoint) }
+        }
+        return { [self] event in
+            assumeIsolated { $0.happened(event, id, .dialledBack, endpoint) }
+        }
+    }
+
+    private func neverDialledBack(_ id: UInt64, _ endpoint: Endpoint) {
+        guard let opening = open[id], opening.way == nil else { return }
+        open[id]?.dialBack = .failed
+        // Dialling may still succeed.
+        guard let failure = opening.dialFailure else { return }
+        fail(id, "\(endpoint): \(failure)")
+    }
+
+    /// The member could not be dialled: it may be able to dial.
+    private func dialFailed(_ id: UInt64, _ closure: StreamClosure, _ endpoint: Endpoint) {
+        guard let opening = open[id] else { return }
+        open[id]?.dialFailure = "\(closure)"
+        guard let node = opening.node, closure.isNoWay else {
+            return fail(id, "\(endpoint): \(closure)")
+        }
+        dialBacks?.failed(node, closure)
+        switch opening.dialBack {
+        case .unasked: askToDial(id, node, endpoint)
+        case .asked: break
+        case .failed: fail(id, "\(endpoint): \(closure)")
+        }
+    }
+
+    // MARK: - What happens
+
+    private func happened(
+        _ event: StreamEvent,
+        _ id: UInt64,
+        _ way: StreamWay,
+        _ endpoint: Endpoint
+    ) {
         if let service = held[id] {
+            guard service.way == way else { return }
             if case .closed = event { held.removeValue(forKey: id) }
             service.handle(event)
             return
         }
         guard let opening = open[id] else { return }
+        // The other way was faster.
+        if let standing = opening.way, standing != way { return }
         switch event {
         case .opened:
+            open[id]?.way = way
+            for (other, connection) in opening.connections where other != way {
+                connection.close()
+            }
             guard !opening.request.isEmpty else {
                 handOver(id)
                 return
             }
             var bytes: [UInt8] = []
             header.encode(into: &bytes)
-            opening.connection?.send(opening.request.reduce(into: bytes) { $0 += $1.encoded })
+            let request = opening.request.reduce(into: bytes) { $0 += $1.encoded }
+            opening.connections[way]?.send(request)
         case .received(let bytes):
             open[id]?.reader.append(bytes)
             readAnswer(id)
-        case .closed(let closure): fail(id, "\(endpoint): \(closure)")
+        case .closed(let closure):
+            if opening.way == nil, way == .dialled {
+                dialFailed(id, closure, endpoint)
+            } else {
+                fail(id, "\(endpoint): \(closure)")
+            }
         }
     }
 
@@ -315,7 +368,8 @@ actor ServiceClient {
             let service = HeldService(
                 connection,
                 node: opening.node,
-                features: opening.features
+                features: opening.features,
+                way: opening.way ?? .dialled
             )
             held[id] = service
             open[id] = nil
@@ -332,7 +386,7 @@ actor ServiceClient {
             fail(id, "the stream broke while it was opened")
             return
         }
-        open[id]?.connection = nil
+        open[id]?.connections = [:]
         finish(id, .success(opened))
     }
 
@@ -342,12 +396,22 @@ actor ServiceClient {
 
     private func finish(_ id: UInt64, _ result: Result<OpenedService, GatewayRefusal>) {
         guard let opening = open.removeValue(forKey: id) else { return }
-        opening.connection?.close()
+        for connection in opening.connections.values { connection.close() }
         switch opening.completion {
         case .opens(let completion): completion(result)
         case .holds(let completion):
             // What stands is handed over elsewhere.
             if case .failure(let refusal) = result { completion(.failure(refusal)) }
+        }
+    }
+}
+
+extension StreamClosure {
+    /// Whether no stream could be opened at all.
+    fileprivate var isNoWay: Bool {
+        switch self {
+        case .refused, .unreachable, .timedOut: true
+        case .ended, .reset, .closedHere, .overflow, .failed: false
         }
     }
 }

@@ -31,9 +31,10 @@ extension NetworkDiagnosis {
                 "\(name) can open streams to this device, but not the other way round.",
                 because: "It is behind a router of its own (hotspot, NAT, VPN), or its firewall "
                     + "lets nothing in.",
-                "Put both on one network, or open port \(agent.port) on \(peer.name)",
-                "As master this device cannot use it as a worker; \(peer.name) as master can use "
-                    + "this one: caravan transfer \(peer.name)"
+                "With a key and the exposure 'relay' (the default) it is used all the same: "
+                    + "\(peer.name) is asked to open the streams",
+                "With --open or --exposure direct: put both on one network, or open port "
+                    + "\(agent.port) on \(peer.name)"
             )
         case (false, true):
             return .problem(
@@ -64,7 +65,8 @@ extension NetworkDiagnosis {
                 "link.gap",
                 "\(gap.from) reaches \(gap.to) \(ways).",
                 because: gap.streams
-                    ? "While \(gap.from) is master, \(gap.to) is no worker." : nil,
+                    ? "While \(gap.from) is master, \(gap.to) works for it only if it can open "
+                        + "streams to it." : nil,
                 "On \(gap.from): caravan doctor network"
             )
         }

@@ -204,6 +204,27 @@ package final class AgentCore: Sendable {
         }
     }
 
+    /// Whether streams to a member are better opened by the member, see `dialBack`.
+    package func isBetterDialledBack(_ member: NodeID) -> Bool {
+        membership.assumeIsolated { $0.isBetterDialledBack(member) }
+    }
+
+    /// A stream to a member could not be opened.
+    package func failedToDial(_ member: NodeID, _ closure: StreamClosure) {
+        membership.assumeIsolated { $0.failedToDial(member, closure) }
+    }
+
+    /// Asks a member to open a stream, on which this agent then speaks as if it had dialled.
+    package func dialBack(
+        _ member: NodeID,
+        onStream: @escaping @Sendable (any StreamConnection) -> @Sendable (StreamEvent) -> Void,
+        onFailure: @escaping @Sendable () -> Void
+    ) {
+        membership.assumeIsolated {
+            $0.dialBack(member, onStream: onStream, onFailure: onFailure)
+        }
+    }
+
     /// The version of llama.cpp that a member has, as it says.
     package func engine(of node: NodeID) -> String? {
         membership.assumeIsolated { $0.machine.member(node) }?.facts.engine

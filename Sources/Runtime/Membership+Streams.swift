@@ -30,6 +30,8 @@ struct OpenStream {
         case ping(number: UInt32, target: NodeID)
         /// Stays idle, so that the end of the other process is heard.
         case watch(NodeID)
+        /// The other side asked for it, and asks on it.
+        case dialBack(number: UInt64, NodeID)
     }
 
     let purpose: Purpose
@@ -91,7 +93,7 @@ extension Membership {
         switch open.purpose {
         case .watch(let target): failedToWatch(target, stream, nil)
         case .ping(_, let target): failedToPing(target, .timedOut)
-        case .inbound, .sync: break
+        case .inbound, .sync, .dialBack: break
         }
     }
 
@@ -108,6 +110,11 @@ extension Membership {
     }
 
     private func happened(_ event: StreamEvent, on stream: UInt64) {
+        if let taker = handedOver[stream] {
+            if case .closed = event { handedOver[stream] = nil }
+            taker(event)
+            return
+        }
         switch event {
         case .opened: opened(stream)
         case .received(let bytes): received(bytes, on: stream)
@@ -130,7 +137,9 @@ extension Membership {
             if closure == .refused { handle(.streamRefused(number: number)) }
         case .inbound where open.isStanding:
             if let sender = open.reader.header?.sender { watchEnded(sender, stream) }
-        case .inbound, .sync: break
+        case .dialBack(_, let target) where open.reader.header == nil:
+            note(target) { $0.dial = .failed(closure, world.loop.now) }
+        case .inbound, .sync, .dialBack: break
         }
     }
 
@@ -154,6 +163,8 @@ extension Membership {
             handle(.streamOpened(number: number))
         case .watch(let target):
             open.connection?.send(header + Frame.watch(target: target).encoded)
+        case .dialBack(let number, _):
+            open.connection?.send(header + Frame.dialledBack(number: number).encoded)
         }
     }
 
@@ -187,9 +198,11 @@ extension Membership {
                 connection.send(header + Frame.ack(number: number).encoded)
             }
             end(stream)
-        case (.inbound, .serviceFeatures(let features)):
+        case (.inbound, .serviceFeatures(let features)),
+            (.dialBack, .serviceFeatures(let features)):
             streams[stream]?.features = features
-        case (.inbound, .openService(let service, let ballot)):
+        case (.inbound, .openService(let service, let ballot)),
+            (.dialBack, .openService(let service, let ballot)):
             openService(service, ballot, on: stream, connection)
         case (.sync, .syncReply(let updates)):
             end(stream)
@@ -212,7 +225,11 @@ extension Membership {
             }
             streams[stream]?.isStanding = true
             connection.expectSilence()
-        case (.inbound, _), (.sync, _), (.ping, _), (.watch, _):
+        case (.inbound, .dialBack(let number)) where open.isStanding,
+            (.watch, .dialBack(let number)) where open.isStanding:
+            if let sender = open.reader.header?.sender { dial(sender, because: number) }
+        case (.inbound, .dialledBack(let number)) where takeDialled(number, stream): break
+        case (.inbound, _), (.sync, _), (.ping, _), (.watch, _), (.dialBack, _):
             world.observer.refused(
                 "stream.unexpectedFrame",
                 detail: "from \(connection.peer)"
@@ -228,7 +245,7 @@ extension Membership {
         note(sender) { reach in
             switch open.purpose {
             case .inbound: reach.dialledBy = now
-            case .sync, .ping, .watch: reach.dial = .stood(now)
+            case .sync, .ping, .watch, .dialBack: reach.dial = .stood(now)
             }
         }
     }

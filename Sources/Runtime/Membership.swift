@@ -37,6 +37,11 @@ package actor Membership {
     var isDrained: Bool
     var streams: [UInt64: OpenStream] = [:]
     var nextStream: UInt64 = 0
+    /// Streams that members were asked to open.
+    var awaited: [UInt64: AwaitedDial] = [:]
+    var nextDialBack: UInt64 = 0
+    /// Who hears of streams that members opened because they were asked to.
+    var handedOver: [UInt64: @Sendable (StreamEvent) -> Void] = [:]
     /// Members between whom and this agent idle streams are kept; sorted by id.
     var watches: [Watch] = []
     var isTending = false

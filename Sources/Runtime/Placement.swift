@@ -103,11 +103,18 @@ package actor Placement {
                 WorkerCandidate(
                     node: id,
                     memory: facts.memoryAvailable,
-                    isReachable: !unreachable.contains(id.tag)
+                    isReachable: !unreachable.contains(id.tag) || dialsHere(id)
                 )
             )
         }
         handle(.candidates(candidates))
+    }
+
+    /// A member that cannot be dialled, and dials this device: streams to it go that way, where
+    /// they go through agents.
+    private func dialsHere(_ member: NodeID) -> Bool {
+        guard world.tunnels != nil else { return false }
+        return membership.assumeIsolated { $0.reach(of: member)?.dialledBy != nil }
     }
 
     /// Who is gone answers nothing any more, and a llama-server that waits for it would wait for

@@ -26,6 +26,11 @@ package enum Frame: Equatable, Sendable {
     /// What the sender can do on the stream to a service: before `openService` what the client
     /// offers, before `serviceOpened` what the member takes of it.
     case serviceFeatures(ServiceFeatures)
+    /// Asks the receiver, on an idle stream, to open a stream to the sender and to say
+    /// `dialledBack` on it: the sender cannot open one itself.
+    case dialBack(number: UInt64)
+    /// The stream that was asked for; from here on as if the receiver had opened it.
+    case dialledBack(number: UInt64)
 }
 
 /// A local server of a member that other members may reach through its agent.
@@ -49,6 +54,8 @@ private enum FrameKind: UInt8 {
     case watch = 8
     case watching = 9
     case serviceFeatures = 10
+    case dialBack = 11
+    case dialledBack = 12
 }
 
 extension Frame {
@@ -81,6 +88,12 @@ extension Frame {
         case .serviceFeatures(let features):
             body.append(FrameKind.serviceFeatures.rawValue)
             body.append(bigEndian: features.rawValue)
+        case .dialBack(let number):
+            body.append(FrameKind.dialBack.rawValue)
+            body.append(bigEndian: number)
+        case .dialledBack(let number):
+            body.append(FrameKind.dialledBack.rawValue)
+            body.append(bigEndian: number)
         }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(4 + body.count)
@@ -126,6 +139,8 @@ extension Frame {
         case .watching: self = .watching
         case .serviceFeatures:
             self = .serviceFeatures(ServiceFeatures(rawValue: try reader.integer(bytes)))
+        case .dialBack: self = .dialBack(number: try reader.integer(bytes))
+        case .dialledBack: self = .dialledBack(number: try reader.integer(bytes))
         }
         try reader.finish(bytes)
     }

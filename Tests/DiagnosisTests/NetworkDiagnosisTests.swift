@@ -261,7 +261,7 @@ struct NetworkDiagnosisTests {
         let found = Self.findings { $0.gaps = gaps }
         #expect(found.map(\.id) == ["link.gap", "link.gap"])
         #expect(found.first?.what == "phone reaches server not by streams.")
-        #expect(found.first?.why?.contains("no worker") == true)
+        #expect(found.first?.why?.contains("only if it can open streams") == true)
         #expect(found.last?.why == nil)
     }
 

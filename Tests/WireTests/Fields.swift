@@ -296,6 +296,8 @@ extension Frame {
         case "serviceOpened": self = .serviceOpened
         case "serviceFeatures":
             self = .serviceFeatures(ServiceFeatures(rawValue: try fields.integer("features")))
+        case "dialBack": self = .dialBack(number: try fields.integer("number"))
+        case "dialledBack": self = .dialledBack(number: try fields.integer("number"))
         case "serviceRefused": self = .serviceRefused(reason: try fields.text("reason"))
         case let kind: throw BadVector(reason: "no such kind: \(kind)")
         }

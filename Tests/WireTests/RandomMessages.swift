@@ -13,7 +13,7 @@ struct RandomMessages {
     }
 
     mutating func frame() -> Frame {
-        switch generator.below(10) {
+        switch generator.below(12) {
         case 0: .syncRequest(updates())
         case 1: .syncReply(updates())
         case 2: .ping(number: integer(), target: node())
@@ -27,6 +27,8 @@ struct RandomMessages {
         case 6: .watch(target: node())
         case 7: .watching
         case 8: .serviceFeatures(ServiceFeatures(rawValue: integer()))
+        case 9: .dialBack(number: integer())
+        case 10: .dialledBack(number: integer())
         default: .serviceRefused(reason: text(byteLimit: 255))
         }
     }
