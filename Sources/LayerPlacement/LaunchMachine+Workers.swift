@@ -57,6 +57,7 @@ extension LaunchMachine {
         _ effects: inout [LaunchEffect]
     ) {
         if report.state == .stopped { releasing.removeAll { $0 == node } }
+        guard !isKnown(report, of: node) else { return }
         guard let attempt, !attempt.isOver, report.session == attempt.session,
             let index = attempt.workers.firstIndex(where: { $0.node == node })
         else { return }
@@ -89,6 +90,15 @@ extension LaunchMachine {
         case .failed:
             replace(because: "\(name) was given up: \(report.detail)", at: now, &effects)
         }
+    }
+
+    /// Most reports say again that all is well.
+    private func isKnown(_ report: WorkerReport, of node: NodeID) -> Bool {
+        guard report.state == .ready,
+            let index = attempt?.workers.firstIndex(where: { $0.node == node }),
+            attempt?.workers[index].isDoubted == false
+        else { return false }
+        return attempt?.workers[index].report == report
     }
 
     mutating func modelRead(

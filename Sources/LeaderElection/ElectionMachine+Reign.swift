@@ -128,9 +128,13 @@ extension ElectionMachine {
         }
         let majority = majority(without: reign.newcomers.count)
         guard mayExtendLease(of: reign, majority, at: now) else { return }
-        let answers = reign.answers.filter { countsForMajority($0.node) }
-        let moments = ([now] + answers.map(\.at)).sorted(by: >)
+        var moments = [now]
+        moments.reserveCapacity(reign.answers.count + 1)
+        for answer in reign.answers where countsForMajority(answer.node) {
+            moments.append(answer.at)
+        }
         guard moments.count >= majority else { return }
+        moments.sort(by: >)
         let end = moments[majority - 1] + configuration.lease
         guard end > reign.leaseEnd else { return }
         reign.leaseEnd = end

@@ -52,7 +52,11 @@ package struct Standing: Comparable, Hashable, Sendable {
     /// Uptime is the last word before the node's id, and the others weigh more the earlier they
     /// are named.
     private var rank: UInt32 {
-        let flags = [takesWork, hasEngine, reachesEveryWorker, holdsWantedModel, isOnMains]
-        return flags.reduce(0 as UInt32) { $0 << 1 | ($1 ? 1 : 0) } << 8 | UInt32(uptime.rawValue)
+        var rank: UInt32 = takesWork ? 1 : 0
+        rank = rank << 1 | (hasEngine ? 1 : 0)
+        rank = rank << 1 | (reachesEveryWorker ? 1 : 0)
+        rank = rank << 1 | (holdsWantedModel ? 1 : 0)
+        rank = rank << 1 | (isOnMains ? 1 : 0)
+        return rank << 8 | UInt32(uptime.rawValue)
     }
 }

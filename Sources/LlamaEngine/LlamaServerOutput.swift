@@ -43,12 +43,26 @@ package struct LlamaServerOutput: Sendable {
         return nil
     }
 
+    /// Where a colon and a space stand first; strings are searched for strings many times slower.
+    private static func firstColon(in message: Substring) -> Range<Substring.Index>? {
+        let bytes = message.utf8
+        var rest = bytes[...]
+        while let colon = rest.firstIndex(of: UInt8(ascii: ":")) {
+            let next = bytes.index(after: colon)
+            if next < bytes.endIndex, bytes[next] == UInt8(ascii: " ") {
+                return colon..<bytes.index(after: next)
+            }
+            rest = bytes[next...]
+        }
+        return nil
+    }
+
     private mutating func observeLoading(_ message: Substring) -> LlamaServerObservation? {
         if message.hasSuffix(": model loaded") {
             isLoaded = true
             return .modelLoaded
         }
-        guard let colon = message.firstRange(of: ": ") else { return nil }
+        guard let colon = Self.firstColon(in: message) else { return nil }
         let function = message[..<colon.lowerBound]
         let text = message[colon.upperBound...]
         switch function {
@@ -181,14 +195,14 @@ extension LlamaServerFailure {
             } else {
                 self = .badModel(String(text))
             }
-        } else if let range = message.firstRange(of: ": failed to allocate "),
-            message.hasPrefix("ggml_")
+        } else if message.hasPrefix("ggml_"),
+            let range = message.firstRange(of: ": failed to allocate ")
         {
             // `RPC0[…] buffer of size 549470464`
             let words = message[range.upperBound...].split(separator: " ")
             guard words.count == 5, words[1...3] == ["buffer", "of", "size"] else { return nil }
             self = .outOfMemory(device(words[0]), UInt64(words[4]).map { ByteCount($0) })
-        } else if message.contains("couldn't bind HTTP server socket"), message.hasPrefix("start:")
+        } else if message.hasPrefix("start:"), message.contains("couldn't bind HTTP server socket")
         {
             self = .portTaken
         } else if message.hasPrefix("error: invalid argument")

@@ -75,6 +75,14 @@ extension [UInt8] {
         }
     }
 
+    /// Appends what is in the span.
+    @inlinable
+    package mutating func append(copying span: Span<UInt8>) {
+        append(addingCapacity: span.count) { output in
+            for index in span.indices { output.append(span[index]) }
+        }
+    }
+
     /// Appends an integer in big-endian (network) order.
     @inlinable
     package mutating func append(bigEndian value: some FixedWidthInteger & UnsignedInteger) {

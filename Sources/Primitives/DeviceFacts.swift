@@ -12,11 +12,34 @@ package struct DeviceFacts: Hashable, Sendable {
     private final class Storage: Sendable {
         let fields: Fields
         let encoding: [UInt8]?
+        let encodedByteCount: Int?
+        let glance: Glance
 
         init(_ fields: Fields, encoding: [UInt8]? = nil) {
             self.fields = fields
+            glance = Glance(
+                hasEngine: !fields.engine.isEmpty,
+                takesWork: fields.memoryAvailable > .zero,
+                isOnMains: fields.condition.power.isLasting,
+                hasGaps: !fields.gaps.isEmpty,
+                uptime: fields.condition.uptime,
+                policy: fields.policy,
+                vocabulary: fields.vocabulary
+            )
             self.encoding = encoding
+            encodedByteCount = encoding?.count
         }
+    }
+
+    /// What is looked at in all members each time that one changes: without texts and lists.
+    package struct Glance: Sendable {
+        package let hasEngine: Bool
+        package let takesWork: Bool
+        package let isOnMains: Bool
+        package let hasGaps: Bool
+        package let uptime: UptimeStep
+        package let policy: ElectionPolicy?
+        package let vocabulary: Vocabulary
     }
 
     private struct Fields: Hashable, Sendable {
@@ -64,6 +87,8 @@ package struct DeviceFacts: Hashable, Sendable {
             )
         )
     }
+
+    package var glance: Glance { storage.glance }
 
     /// For people; need not be unique.
     package var name: String { storage.fields.name }
@@ -114,6 +139,9 @@ package struct DeviceFacts: Hashable, Sendable {
     /// The bytes that these facts were read from, if writing them again would give the same; nil
     /// for facts that were made here.
     package var encoding: [UInt8]? { storage.encoding }
+
+    /// How many bytes that is.
+    package var encodedByteCount: Int? { storage.encodedByteCount }
 
     /// The same facts, which remember the bytes that they were read from.
     package func remembering(_ encoding: [UInt8]) -> DeviceFacts {

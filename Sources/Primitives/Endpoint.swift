@@ -1,10 +1,11 @@
 /// An IP address and a port: where an agent, an RPC server or an HTTP server is reached.
-package struct Endpoint: Hashable, Comparable, Sendable {
+public struct Endpoint: Hashable, Comparable, Sendable {
     @usableFromInline package var address: IPAddress
     @usableFromInline package var port: UInt16
 
+    /// A port at an address.
     @inlinable
-    package init(address: IPAddress, port: UInt16) {
+    public init(address: IPAddress, port: UInt16) {
         self.address = address
         self.port = port
     }
@@ -38,18 +39,21 @@ package struct Endpoint: Hashable, Comparable, Sendable {
         return IPAddress(text.dropFirst().dropLast())
     }
 
+    /// Whether both lead to the same place.
     @inlinable
-    package static func == (left: Self, right: Self) -> Bool {
+    public static func == (left: Self, right: Self) -> Bool {
         left.port == right.port && left.address == right.address
     }
 
-    package static func < (left: Self, right: Self) -> Bool {
+    /// By address, then by port.
+    public static func < (left: Self, right: Self) -> Bool {
         (left.address, left.port) < (right.address, right.port)
     }
 }
 
 extension Endpoint: CustomStringConvertible {
-    package var description: String {
+    /// As URLs have it: `127.0.0.1:80`, `[::1]:80`.
+    public var description: String {
         switch address {
         case .v4: "\(address):\(port)"
         case .v6: "[\(address)]:\(port)"

@@ -1,12 +1,13 @@
 /// An IPv4 or IPv6 address in host order; IPv6 with the interface index that link-local ones need.
-package enum IPAddress: Hashable, Sendable {
+public enum IPAddress: Hashable, Sendable {
     case v4(UInt32)
     case v6(IPv6Bits, scope: UInt32 = 0)
 
     package static let loopback = IPAddress.v4(0x7F00_0001)
 
+    /// Whether both are the same address, on the same link.
     @inlinable
-    package static func == (left: Self, right: Self) -> Bool {
+    public static func == (left: Self, right: Self) -> Bool {
         switch (left, right) {
         case (.v4(let left), .v4(let right)): left == right
         case (.v6(let left, let leftScope), .v6(let right, let rightScope)):
@@ -41,7 +42,8 @@ package enum IPAddress: Hashable, Sendable {
 }
 
 extension IPAddress: Comparable {
-    package static func < (left: Self, right: Self) -> Bool {
+    /// IPv4 first, then as unsigned integers.
+    public static func < (left: Self, right: Self) -> Bool {
         switch (left, right) {
         case (.v4(let left), .v4(let right)): left < right
         case (.v4, .v6): true
@@ -129,7 +131,7 @@ extension IPAddress {
 
 extension IPAddress: CustomStringConvertible {
     /// Dotted IPv4, or IPv6 in the canonical form of RFC 5952.
-    package var description: String {
+    public var description: String {
         switch self {
         case .v4(let bits):
             return "\(bits >> 24).\(bits >> 16 & 255).\(bits >> 8 & 255).\(bits & 255)"
@@ -163,12 +165,13 @@ extension IPAddress: CustomStringConvertible {
 
 /// The 128 bits of an IPv6 address, kept in two halves: Swift 6.3 misaligns stack slots of enums
 /// that carry a UInt128.
-package struct IPv6Bits: Hashable, Sendable {
+public struct IPv6Bits: Hashable, Sendable {
     @usableFromInline package let high: UInt64
     @usableFromInline package let low: UInt64
 
+    /// Whether all bits are equal.
     @inlinable
-    package static func == (left: Self, right: Self) -> Bool {
+    public static func == (left: Self, right: Self) -> Bool {
         left.high == right.high && left.low == right.low
     }
 
@@ -186,7 +189,8 @@ package struct IPv6Bits: Hashable, Sendable {
 }
 
 extension IPv6Bits: ExpressibleByIntegerLiteral {
-    package init(integerLiteral value: UInt64) {
+    /// The lower 64 bits; the others are 0.
+    public init(integerLiteral value: UInt64) {
         self.init(UInt128(value))
     }
 }

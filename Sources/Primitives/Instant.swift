@@ -2,38 +2,45 @@
 ///
 /// Monotonic; never comes from a calendar. In a simulation it is virtual time. Instants of two
 /// agents must not be compared, and never travel.
-package struct Instant: Hashable, Comparable, Sendable {
+public struct Instant: Hashable, Comparable, Sendable {
     @usableFromInline package let nanoseconds: Int64
 
+    /// So many nanoseconds after the origin.
     @inlinable
-    package init(nanoseconds: Int64) {
+    public init(nanoseconds: Int64) {
         self.nanoseconds = nanoseconds
     }
 
-    @inlinable package static var origin: Instant { Instant(nanoseconds: 0) }
+    /// The moment from which this agent counts.
+    @inlinable public static var origin: Instant { Instant(nanoseconds: 0) }
 
+    /// Whether one comes before the other.
     @inlinable
-    package static func < (left: Self, right: Self) -> Bool {
+    public static func < (left: Self, right: Self) -> Bool {
         left.nanoseconds < right.nanoseconds
     }
 
+    /// A later moment.
     @inlinable
-    package static func + (instant: Self, duration: Duration) -> Self {
+    public static func + (instant: Self, duration: Duration) -> Self {
         Instant(nanoseconds: instant.nanoseconds &+ duration.wholeNanoseconds)
     }
 
+    /// An earlier moment.
     @inlinable
-    package static func - (instant: Self, duration: Duration) -> Self {
+    public static func - (instant: Self, duration: Duration) -> Self {
         Instant(nanoseconds: instant.nanoseconds &- duration.wholeNanoseconds)
     }
 
+    /// How much time passed between the two.
     @inlinable
-    package static func - (later: Self, earlier: Self) -> Duration {
+    public static func - (later: Self, earlier: Self) -> Duration {
         Duration(wholeNanoseconds: later.nanoseconds &- earlier.nanoseconds)
     }
 
+    /// Goes on to a later moment.
     @inlinable
-    package static func += (instant: inout Self, duration: Duration) {
+    public static func += (instant: inout Self, duration: Duration) {
         instant = instant + duration
     }
 }
@@ -44,12 +51,12 @@ extension Duration {
     /// The standard library's `nanoseconds` counts in 128 bits of its own making, which takes many
     /// times as long.
     @inlinable
-    package init(wholeNanoseconds: Int64) {
+    public init(wholeNanoseconds: Int64) {
         self.init(attoseconds: Int128(wholeNanoseconds) * 1_000_000_000)
     }
 
     /// The duration in nanoseconds, cut towards zero, clamped to ±146 years.
-    @inlinable package var wholeNanoseconds: Int64 {
+    @inlinable public var wholeNanoseconds: Int64 {
         // What is shorter than nine seconds needs no division of 128 bits.
         if let attoseconds = Int64(exactly: attoseconds) { return attoseconds / 1_000_000_000 }
         let limit = Self.secondsLimit
@@ -72,7 +79,7 @@ extension Duration {
 
     /// The duration times a factor, rounded to whole nanoseconds, clamped to ±146 years.
     @inlinable
-    package func scaled(by factor: Double) -> Duration {
+    public func scaled(by factor: Double) -> Duration {
         let limit = Double(Self.secondsLimit * 1_000_000_000)
         let scaled = (Double(wholeNanoseconds) * factor).rounded()
         return Duration(wholeNanoseconds: Int64(max(-limit, min(limit, scaled))))

@@ -2,16 +2,18 @@
 /// Flood, OOPSLA 2014).
 ///
 /// Not for secrets. Every machine that needs randomness is given one at init.
-package struct SeededGenerator: RandomNumberGenerator, Sendable {
+public struct SeededGenerator: RandomNumberGenerator, Sendable {
     @usableFromInline var state: UInt64
 
+    /// The generator whose sequence follows from the seed.
     @inlinable
-    package init(seed: UInt64) {
+    public init(seed: UInt64) {
         state = seed
     }
 
+    /// The next 64 bits of the sequence.
     @inlinable
-    package mutating func next() -> UInt64 {
+    public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         return Self.mix(state)
     }
@@ -19,32 +21,32 @@ package struct SeededGenerator: RandomNumberGenerator, Sendable {
     /// An independent generator for one purpose, so that drawing more for one purpose never
     /// changes what another sees.
     @inlinable
-    package func derived(_ purpose: UInt64) -> SeededGenerator {
+    public func derived(_ purpose: UInt64) -> SeededGenerator {
         SeededGenerator(seed: Self.mix(state ^ Self.mix(purpose &+ 0x9E37_79B9_7F4A_7C15)))
     }
 
     /// A number in `0..<bound`, without modulo bias that matters (bound far below 2^64).
     @inlinable
-    package mutating func below(_ bound: Int) -> Int {
+    public mutating func below(_ bound: Int) -> Int {
         precondition(bound > 0, "nothing to choose from")
         return Int(truncatingIfNeeded: next().multipliedFullWidth(by: UInt64(bound)).high)
     }
 
     /// A number in `0..<1`.
     @inlinable
-    package mutating func fraction() -> Double {
+    public mutating func fraction() -> Double {
         Double(next() >> 11) * 0x1p-53
     }
 
     /// A duration drawn uniformly from the range.
     @inlinable
-    package mutating func duration(in range: ClosedRange<Duration>) -> Duration {
+    public mutating func duration(in range: ClosedRange<Duration>) -> Duration {
         range.lowerBound + (range.upperBound - range.lowerBound).scaled(by: fraction())
     }
 
     /// Shuffles in place (Fisher–Yates); the standard library's order is not part of its contract.
     @inlinable
-    package mutating func shuffle<Element>(_ elements: inout [Element]) {
+    public mutating func shuffle<Element>(_ elements: inout [Element]) {
         for last in stride(from: elements.count - 1, to: 0, by: -1) {
             elements.swapAt(last, below(last + 1))
         }

@@ -2,7 +2,7 @@
 ///
 /// Most timers of a machine are one of a kind, and are set with almost every message: whoever keeps
 /// account of them finds those without hashing.
-package protocol TimerName: Hashable, Sendable {
+public protocol TimerName: Hashable, Sendable {
     /// How many timers there are of which there is one each.
     static var slotCount: Int { get }
 

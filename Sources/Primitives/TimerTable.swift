@@ -1,12 +1,19 @@
 /// Something for each timer that runs, by its name.
-package struct TimerTable<Name: TimerName, Value> {
-    private var slots: [Value?] = Array(repeating: nil, count: Name.slotCount)
+///
+/// Inlinable: machines and actors look here several times a message, and without its names' type
+/// that is dozens of times slower.
+public struct TimerTable<Name: TimerName, Value> {
+    @usableFromInline var slots: [Value?] = Array(repeating: nil, count: Name.slotCount)
     // Looked up by key only.
-    private var others: [Name: Value] = [:]
+    @usableFromInline var others: [Name: Value] = [:]
 
-    package init() {}
+    /// A table in which no timer runs.
+    @inlinable
+    public init() {}
 
-    package mutating func set(_ name: Name, _ value: Value) {
+    /// Keeps something for a timer, instead of what was kept before.
+    @inlinable
+    public mutating func set(_ name: Name, _ value: Value) {
         if let slot = name.slot { slots[slot] = value } else { others[name] = value }
     }
 
@@ -15,7 +22,8 @@ package struct TimerTable<Name: TimerName, Value> {
     }
 
     /// Forgets a timer, and tells what was kept for it.
-    package mutating func remove(_ name: Name) -> Value? {
+    @inlinable
+    public mutating func remove(_ name: Name) -> Value? {
         guard let slot = name.slot else {
             return others.isEmpty ? nil : others.removeValue(forKey: name)
         }

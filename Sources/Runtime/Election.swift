@@ -101,44 +101,50 @@ package actor Election {
         standings.reserveCapacity(others.presentCount + 1)
         let place = others.sortedIndex { $0.id < own.id }
         for index in 0..<place where others[index].state.isPresent {
-            standings.append(standing(of: others[index], others, own))
+            standings.append(standing(of: others[index].id, others[index].facts, others, own))
         }
-        if own.state.isPresent { standings.append(standing(of: own, others, own)) }
+        if own.state.isPresent { standings.append(standing(of: own.id, own.facts, others, own)) }
         for index in place..<others.count where others[index].state.isPresent {
-            standings.append(standing(of: others[index], others, own))
+            standings.append(standing(of: others[index].id, others[index].facts, others, own))
         }
         handle(.members(standings))
     }
 
-    private func standing(of member: Member, _ others: MemberTable, _ own: Member) -> Standing {
-        let facts = member.facts
+    private func standing(
+        of node: NodeID,
+        _ facts: DeviceFacts,
+        _ others: MemberTable,
+        _ own: Member
+    ) -> Standing {
+        let glance = facts.glance
         return Standing(
             holdsWantedModel: wantedFingerprint.map(facts.models.contains) ?? true,
-            hasEngine: !facts.engine.isEmpty,
-            node: member.id,
-            takesWork: facts.memoryAvailable > .zero,
-            reachesEveryWorker: facts.gaps.allSatisfy { gap in
-                !Self.separates(gap, member, from: own)
-                    && !others.withTag(gap.tag).contains {
-                        Self.separates(gap, member, from: others[$0])
-                    }
-            },
-            isOnMains: facts.condition.power.isLasting,
-            uptime: facts.condition.uptime,
-            policy: facts.policy,
-            hearsBeats: facts.vocabulary >= .beats
+            hasEngine: glance.hasEngine,
+            node: node,
+            takesWork: glance.takesWork,
+            reachesEveryWorker: !glance.hasGaps
+                || facts.gaps.allSatisfy { gap in
+                    !Self.separates(gap, node, from: own)
+                        && !others.withTag(gap.tag).contains {
+                            Self.separates(gap, node, from: others[$0])
+                        }
+                },
+            isOnMains: glance.isOnMains,
+            uptime: glance.uptime,
+            policy: glance.policy,
+            hearsBeats: glance.vocabulary >= .beats
         )
     }
 
     /// Whether datagrams of a member do not reach another one that could be a worker, or streams
     /// do not, whichever side dials.
-    private static func separates(_ gap: ReachGap, _ member: Member, from other: Member) -> Bool {
-        guard other.id.tag == gap.tag, other.id != member.id, other.state.isPresent,
+    private static func separates(_ gap: ReachGap, _ member: NodeID, from other: Member) -> Bool {
+        guard other.id.tag == gap.tag, other.id != member, other.state.isPresent,
             !other.facts.engine.isEmpty
         else { return false }
         if gap.failures.contains(.datagrams) { return true }
         guard gap.failures.contains(.streams) else { return false }
-        let back = other.facts.gaps.first { $0.tag == member.id.tag }
+        let back = other.facts.gaps.first { $0.tag == member.tag }
         return back?.failures.contains(.streams) ?? false
     }
 
@@ -203,8 +209,13 @@ package actor Election {
         handle(.timer(timer))
     }
 
+    /// How members are called in what people read.
+    private var names: [Member] {
+        guard world.observer.readsWords else { return [] }
+        return membership.assumeIsolated { $0.machine.others.with($0.machine.own) }
+    }
+
     private func tell(_ event: ElectionEvent) {
-        let names = membership.assumeIsolated { $0.machine.others.with($0.machine.own) }
         world.observer.log(event.record(own: machine.own, names: names))
         placement?.assumeIsolated { $0.election(event) }
         switch event {

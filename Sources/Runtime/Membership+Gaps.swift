@@ -10,10 +10,12 @@ extension Reach {
 
     /// What does not work, for others to know; nil if nothing is known to be broken.
     func gap(at now: Instant) -> ReachGap? {
+        let isSilent = datagrams.isBroken(at: now)
+        let isClosed = dials.isBroken(at: now)
+        guard isSilent || isClosed else { return nil }
         var failures: ReachGap.Failures = []
-        if datagrams.isBroken(at: now) { failures.insert(.datagrams) }
-        if dials.isBroken(at: now) { failures.insert(.streams) }
-        guard !failures.isEmpty else { return nil }
+        if isSilent { failures.insert(.datagrams) }
+        if isClosed { failures.insert(.streams) }
         if dialledBy == nil { failures.insert(.neverDialled) }
         return ReachGap(tag: member.tag, failures: failures)
     }

@@ -68,6 +68,20 @@ extension SWIMEvent {
     }
 }
 
+extension SWIMEvent {
+    /// For whom the words of what comes by the thousand are nothing.
+    var bareRecord: LogRecord? {
+        switch self {
+        case .joined: LogRecord("membership.joined", .info, "")
+        case .suspected: LogRecord("membership.suspected", .notice, "")
+        case .recovered: LogRecord("membership.recovered", .info, "")
+        case .died, .departed, .factsChanged, .refuted, .forgotten, .duplicateIdentity,
+            .goodbyeSpread:
+            record
+        }
+    }
+}
+
 extension Member {
     fileprivate var fields: [(key: String, value: LogValue)] {
         [

@@ -117,10 +117,16 @@ package protocol ModelSource: AnyObject, Sendable {
 /// Hears what happens in an agent; called on the loop.
 package protocol CoreObserver: AnyObject, Sendable {
     func log(_ record: LogRecord)
+    /// Whether anybody reads more of records than which they are.
+    var readsWords: Bool { get }
     /// Something from outside was refused; the reason is short and stable.
     func refused(_ reason: String, detail: String)
     /// What `AgentCore.snapshot` gives has changed.
     func changed()
     /// The agent has said goodbye to all.
     func goodbyeSpread()
+}
+
+extension CoreObserver {
+    package var readsWords: Bool { true }
 }

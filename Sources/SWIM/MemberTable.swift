@@ -3,8 +3,13 @@ package import Primitives
 /// The other members, sorted by id.
 ///
 /// A stored part of the machine, so that one member is looked up without a copy of anything else:
-/// that happens for every datagram.
+/// that happens for every datagram. Ids are apart, so that a search touches little memory, and
+/// members stay where they are: a thousand of them would be moved each time that one joins.
 package struct MemberTable: Sendable {
+    /// Sorted.
+    private var ids: [NodeID] = []
+    /// For each id, where in `members` its member is.
+    private var slots: [Int32] = []
     private var members: [Member] = []
     /// How many of them take part.
     package private(set) var presentCount = 0
@@ -14,36 +19,39 @@ package struct MemberTable: Sendable {
     /// Where the member is; nil if it is unknown.
     package func place(of id: NodeID) -> Int? {
         let place = insertionPlace(of: id)
-        return place < members.count && members[place].id == id ? place : nil
+        return place < ids.count && ids[place] == id ? place : nil
     }
 
-    func insertionPlace(of id: NodeID) -> Int {
-        members.sortedIndex { $0.id < id }
+    private func insertionPlace(of id: NodeID) -> Int {
+        ids.sortedIndex { $0 < id }
     }
 
     package func member(_ id: NodeID) -> Member? {
-        place(of: id).map { members[$0] }
+        place(of: id).map { self[$0] }
     }
 
     /// Nil for whoever is unknown.
     package func state(of id: NodeID) -> MemberState? {
-        place(of: id).map { members[$0].state }
+        guard let place = place(of: id) else { return nil }
+        return self[place].state
     }
 
     package func endpoint(of id: NodeID) -> Endpoint? {
-        place(of: id).map { members[$0].endpoint }
+        guard let place = place(of: id) else { return nil }
+        return self[place].endpoint
     }
 
     /// Whether the member takes part.
     package func isPresent(_ id: NodeID) -> Bool {
-        place(of: id).map { members[$0].state.isPresent } ?? false
+        guard let place = place(of: id) else { return false }
+        return self[place].state.isPresent
     }
 
     /// The places of those whose ids begin with these 32 bits.
     package func withTag(_ tag: UInt32) -> Range<Int> {
-        let start = members.sortedIndex { $0.id.tag < tag }
+        let start = ids.sortedIndex { $0.tag < tag }
         var end = start
-        while end < members.count, members[end].id.tag == tag { end += 1 }
+        while end < ids.count, ids[end].tag == tag { end += 1 }
         return start..<end
     }
 
@@ -51,34 +59,45 @@ package struct MemberTable: Sendable {
     package func with(_ own: Member) -> [Member] {
         let place = insertionPlace(of: own.id)
         var all: [Member] = []
-        all.reserveCapacity(members.count + 1)
-        all += members[..<place]
+        all.reserveCapacity(ids.count + 1)
+        for next in 0..<place { all.append(self[next]) }
         all.append(own)
-        all += members[place...]
+        for next in place..<ids.count { all.append(self[next]) }
         return all
     }
 
     mutating func insert(_ member: Member) {
-        members.insert(member, at: insertionPlace(of: member.id))
+        let place = insertionPlace(of: member.id)
+        ids.insert(member.id, at: place)
+        slots.insert(Int32(members.count), at: place)
+        members.append(member)
         if member.state.isPresent { presentCount += 1 }
     }
 
     mutating func remove(_ id: NodeID) {
-        guard let place = place(of: id) else { return }
-        if members.remove(at: place).state.isPresent { presentCount -= 1 }
+        guard let place = place(of: id), let last = members.last else { return }
+        let slot = Int(slots[place])
+        if members[slot].state.isPresent { presentCount -= 1 }
+        // The last one takes its slot.
+        if let moved = self.place(of: last.id) { slots[moved] = Int32(slot) }
+        members[slot] = last
+        members.removeLast()
+        ids.remove(at: place)
+        slots.remove(at: place)
     }
 }
 
 extension MemberTable: RandomAccessCollection {
     package var startIndex: Int { 0 }
-    package var endIndex: Int { members.count }
+    package var endIndex: Int { ids.count }
 
     package internal(set) subscript(place: Int) -> Member {
-        _read { yield members[place] }
+        _read { yield members[Int(slots[place])] }
         _modify {
-            let wasPresent = members[place].state.isPresent
-            yield &members[place]
-            let isPresent = members[place].state.isPresent
+            let slot = Int(slots[place])
+            let wasPresent = members[slot].state.isPresent
+            yield &members[slot]
+            let isPresent = members[slot].state.isPresent
             if wasPresent != isPresent { presentCount += isPresent ? 1 : -1 }
         }
     }

@@ -5,6 +5,9 @@ extension SWIMMachine {
     /// What is left of a datagram for messages once its header is written.
     static let headerByteCount = 28
 
+    /// How many messages fit into a datagram while there is much news.
+    private static let usualMessageCount = 16
+
     /// Sends a datagram and fills what is left of it with news.
     mutating func send(
         _ messages: [GossipMessage],
@@ -14,6 +17,7 @@ extension SWIMMachine {
         var messages = messages
         let used = messages.reduce(Self.headerByteCount) { $0 + $1.byteCount }
         if !queue.isEmpty {
+            messages.reserveCapacity(Self.usualMessageCount)
             queue.take(
                 byteCount: configuration.datagramByteLimit - used,
                 limit: retransmitLimit(),

@@ -24,7 +24,7 @@ extension SWIMMachine {
             others[index].state == .suspect, others[index].incarnation == update.incarnation
         {
             confirmSuspicion(of: index, by: accuser, update, at: now, &effects)
-        } else if isNewer(update, than: others[index]) {
+        } else if Self.isNewer(update, others[index].incarnation, others[index].state) {
             adopt(update, at: index, now, &effects)
         } else if hasNewFacts {
             queueGossip(update, &effects)
@@ -49,12 +49,15 @@ extension SWIMMachine {
         }
     }
 
-    private func isNewer(_ update: MemberUpdate, than member: Member) -> Bool {
-        if Mutant.skipsIncarnationCheck.isPlanted { return update.state != member.state }
-        guard update.incarnation == member.incarnation else {
-            return update.incarnation > member.incarnation
-        }
-        return update.state > member.state
+    /// Than what is believed of the member.
+    private static func isNewer(
+        _ update: MemberUpdate,
+        _ incarnation: UInt64,
+        _ state: MemberState
+    ) -> Bool {
+        if Mutant.skipsIncarnationCheck.isPlanted { return update.state != state }
+        guard update.incarnation == incarnation else { return update.incarnation > incarnation }
+        return update.state > state
     }
 
     private mutating func welcome(
@@ -73,7 +76,8 @@ extension SWIMMachine {
             facts: facts,
             since: now
         )
-        let rumour = takeRumour(of: update.id).flatMap { isNewer($0, than: member) ? $0 : nil }
+        var rumour = takeRumour(of: update.id)
+        if let old = rumour, !Self.isNewer(old, member.incarnation, member.state) { rumour = nil }
         if let rumour, !rumour.state.isPresent {
             // It was gone before its old words arrived here.
             member.incarnation = rumour.incarnation

@@ -41,10 +41,6 @@ struct EventQueue {
         self.ties = ties
     }
 
-    var count: Int { heap.count }
-
-    var nextTime: Int64? { heap.first?.time }
-
     /// A place among the events of one node at one moment, and what led to the event that has it.
     struct Turn {
         fileprivate var sequence: UInt32 = 0
@@ -73,8 +69,9 @@ struct EventQueue {
         siftUp(from: heap.count - 1)
     }
 
-    mutating func pop() -> Entry? {
-        guard let first = heap.first else { return nil }
+    /// The soonest event, if it is not later than that.
+    mutating func pop(until end: Int64) -> Entry? {
+        guard let first = heap.first, first.time <= end else { return nil }
         let last = heap.removeLast()
         if !heap.isEmpty {
             heap[0] = last
@@ -135,26 +132,33 @@ enum SimulatedEvent {
 }
 
 /// A datagram under way; nodes are numbered from 0.
-struct Packet {
-    var from: Int
-    var to: Int
-    var source: Endpoint
-    private(set) var bytes: [UInt8]
+///
+/// An object that is used for one datagram after the other: its bytes are the only part that takes
+/// memory of its own, and events that carry it stay small.
+final class Packet {
+    private(set) var from = 0
+    private(set) var to = 0
+    private(set) var bytes: [UInt8] = []
     /// The heartbeat of which the sender says that it obeys it.
     private(set) var obeyed: ObeyedHeartbeat?
     /// In a trace's lines; 0 without one.
     var number: UInt64 = 0
+    /// It arrives twice.
+    var isDouble = false
 
-    init(from: Int, to: Int, source: Endpoint, bytes: [UInt8], obeyed: ObeyedHeartbeat?) {
+    func fill(from: Int, to: Int, _ content: Span<UInt8>, obeyed: ObeyedHeartbeat?) {
         self.from = from
         self.to = to
-        self.source = source
-        self.bytes = bytes
         self.obeyed = obeyed
+        bytes.removeAll(keepingCapacity: true)
+        bytes.append(copying: content)
     }
 
+    /// Whether nobody else holds it once it has arrived.
+    var canBeUsedAgain: Bool { number == 0 && !isDouble }
+
     /// Loses its last bytes on the way.
-    mutating func cut(by byteCount: Int) {
+    func cut(by byteCount: Int) {
         guard byteCount > 0 else { return }
         bytes.removeLast(byteCount)
         // Whole it says so, or not at all.

@@ -82,8 +82,8 @@ struct LeaseOracle {
 
     /// Whether the heartbeat was not looked at before: one goes to many.
     func isNew(_ ballot: Ballot, _ sequence: UInt32, _ host: SimulatedHost) -> Bool {
-        let watch = watches[host.index]
-        return watch.life != host.life || watch.ballot != ballot || watch.sequence != sequence
+        watches[host.index].life != host.life || watches[host.index].sequence != sequence
+            || watches[host.index].ballot != ballot
     }
 
     /// The host says that it is master.
@@ -120,19 +120,21 @@ struct LeaseOracle {
     /// Finds the latest moment since which a majority has obeyed; members that appeared lately
     /// count only if they did.
     private mutating func count(_ host: SimulatedHost, at now: Int64) {
-        let watch = watches[host.index]
-        if let voters = watch.voters {
-            let moments = voters.compactMap { $0 == host.identity ? now : watch.answered[$0] }
+        let index = host.index
+        if let voters = watches[index].voters {
+            let moments = voters.compactMap {
+                $0 == host.identity ? now : watches[index].answered[$0]
+            }
             guard moments.count > voters.count / 2 else { return }
             let moment = moments.sorted(by: >)[voters.count / 2]
-            watches[host.index].lastWon = max(watch.lastWon, moment)
+            watches[index].lastWon = max(watches[index].lastWon, moment)
             return
         }
         var moments = [now]
         var silentCount = 0
         // The order in which a dictionary tells them changes nothing here.
-        for (member, since) in watch.presentSince where member != host.identity {
-            if let answered = watch.answered[member] {
+        for (member, since) in watches[index].presentSince where member != host.identity {
+            if let answered = watches[index].answered[member] {
                 moments.append(answered)
             } else if now - since > grace {
                 silentCount += 1
@@ -141,12 +143,31 @@ struct LeaseOracle {
         let majority = (moments.count + silentCount) / 2 + 1
         guard moments.count >= majority else { return }
         let moment = moments.sorted(by: >)[majority - 1]
-        watches[host.index].lastWon = max(watch.lastWon, moment)
+        watches[index].lastWon = max(watches[index].lastWon, moment)
     }
 
     private mutating func begin(_ host: SimulatedHost) {
         guard watches[host.index].life != host.life else { return }
         watches[host.index] = Watch(life: host.life)
+    }
+
+    /// Most of the time nobody came or went.
+    private func hasChanged<View: RandomAccessCollection<Member>>(
+        _ view: View,
+        _ index: Int,
+        _ own: NodeID
+    ) -> Bool {
+        var count = 1
+        // By places: members are not copied, which would cost more than looking at them.
+        var place = view.startIndex
+        while place < view.endIndex {
+            if view[place].state.isPresent, view[place].id != own {
+                count += 1
+                if watches[index].presentSince[view[place].id] == nil { return true }
+            }
+            view.formIndex(after: &place)
+        }
+        return count != watches[index].presentSince.count
     }
 
     private mutating func watch(
@@ -156,16 +177,8 @@ struct LeaseOracle {
     ) {
         let index = host.index
         let own = host.identity
+        guard hasChanged(view, index, own) else { return }
         let before = watches[index]
-        // Most of the time nobody came or went.
-        let count = 1 + view.count { $0.state.isPresent && $0.id != own }
-        if count == before.presentSince.count,
-            view.allSatisfy({
-                !$0.state.isPresent || $0.id == own || before.presentSince[$0.id] != nil
-            })
-        {
-            return
-        }
         watches[index].presentSince = [own: before.presentSince[own] ?? now]
         if before.voters == nil { watches[index].answered = [:] }
         for member in view where member.state.isPresent && member.id != own {

@@ -21,6 +21,20 @@ struct SafetyOracle {
         var incarnations: [UInt64] = []
     }
 
+    /// What one identity of a host said last; a host that loses its disk gets another.
+    private struct Word {
+        var identity: NodeID
+        var ballot: Ballot?
+
+        /// Takes the next one, and tells the one before.
+        mutating func next(_ ballot: Ballot, of host: NodeID) -> Ballot? {
+            let before = identity == host ? self.ballot : nil
+            identity = host
+            self.ballot = ballot
+            return before
+        }
+    }
+
     private struct Vote {
         let term: UInt64
         let candidate: NodeID
@@ -29,8 +43,9 @@ struct SafetyOracle {
     // Looked up by key only: a dictionary's order would differ from process to process.
     private var masters: [Ballot: Life] = [:]
     private var votes: [NodeID: Vote] = [:]
-    private var obeyed: [NodeID: Ballot] = [:]
-    private var answered: [NodeID: Ballot] = [:]
+    /// By host: which ballot it obeyed last, and which it last said that it obeys.
+    private var obeyed: [Word] = []
+    private var answered: [Word] = []
     private var numbers: [NodeID: Int] = [:]
     /// By the numbers of members: what they said themselves, and what others have seen of them; 0
     /// before that.
@@ -40,6 +55,12 @@ struct SafetyOracle {
     private var believed: [Beliefs] = []
     /// By host: until when a large cluster's view is not looked at again.
     private var looks: [Int64] = []
+
+    init(_ hosts: [SimulatedHost]) {
+        obeyed = hosts.map { Word(identity: $0.identity) }
+        answered = obeyed
+        believed = hosts.map { _ in Beliefs() }
+    }
 
     /// A life begins with what an earlier one has stored.
     mutating func begins(_ id: NodeID, _ record: DurableRecord, _ simulation: Simulation) {
@@ -72,19 +93,20 @@ struct SafetyOracle {
         loop.run { master = core.master }
         let isDue = isDue(host, simulation)
         let mayReign = master?.node == host.identity || simulation.lease.isWatching(host)
-        if isDue || mayReign {
+        if isDue {
+            loop.run { checkIncarnations(core.own, core.others, host, simulation) }
+        }
+        if mayReign {
             var found: CoreSnapshot?
             loop.run { found = core.snapshot() }
             guard let snapshot = found else { return }
-            if isDue { checkIncarnations(snapshot, host, simulation) }
-            if mayReign { simulation.lease.look(at: host, snapshot, at: simulation.now) }
+            simulation.lease.look(at: host, snapshot, at: simulation.now)
         }
         simulation.quality.look(at: host.index, master, at: simulation.now)
         guard let ballot = master else { return }
-        if let before = obeyed[host.identity], ballot < before {
+        if let before = obeyed[host.index].next(ballot, of: host.identity), ballot < before {
             simulation.report("S2", "\(host.name) obeys \(ballot) after \(before)")
         }
-        obeyed[host.identity] = max(ballot, obeyed[host.identity] ?? ballot)
         guard ballot.node == host.identity else { return }
         let life = Life(host: host.index, life: host.life)
         if let other = masters[ballot], other != life {
@@ -109,49 +131,56 @@ struct SafetyOracle {
     private static let smallClusterLimit = 64
 
     private mutating func checkIncarnations(
-        _ snapshot: CoreSnapshot,
+        _ own: Member,
+        _ others: MemberTable,
         _ host: SimulatedHost,
         _ simulation: Simulation
     ) {
-        while believed.count <= host.index { believed.append(Beliefs()) }
         if believed[host.index].life != host.life {
             believed[host.index] = Beliefs(life: host.life)
         }
-        for member in snapshot.view {
-            let number = number(of: member.id)
-            let owned = incarnations[number]
-            if member.id == host.identity {
-                if member.incarnation < owned {
-                    simulation.report(
-                        "S4",
-                        "\(host.name) went back from incarnation \(owned) to "
-                            + "\(member.incarnation)"
-                    )
-                }
-                incarnations[number] = member.incarnation
-            } else {
-                if member.incarnation > owned {
-                    simulation.report(
-                        "S4",
-                        "\(host.name) believes incarnation \(member.incarnation) of "
-                            + "\(simulation.name(of: member.id)), which is at \(owned)"
-                    )
-                }
-                seenByOthers[number] = max(member.incarnation, seenByOthers[number])
-                while believed[host.index].incarnations.count <= number {
-                    believed[host.index].incarnations.append(0)
-                }
-                let before = believed[host.index].incarnations[number]
-                if member.incarnation < before {
-                    simulation.report(
-                        "S4",
-                        "\(host.name) went back from incarnation \(before) of "
-                            + "\(simulation.name(of: member.id)) to \(member.incarnation)"
-                    )
-                }
-                believed[host.index].incarnations[number] = member.incarnation
-            }
+        let number = number(of: own.id)
+        if own.incarnation < incarnations[number] {
+            simulation.report(
+                "S4",
+                "\(host.name) went back from incarnation \(incarnations[number]) to "
+                    + "\(own.incarnation)"
+            )
         }
+        incarnations[number] = own.incarnation
+        for place in others.indices {
+            check(others[place].id, others[place].incarnation, as: host, simulation)
+        }
+    }
+
+    /// Looks at what a host believes of another member.
+    private mutating func check(
+        _ member: NodeID,
+        _ incarnation: UInt64,
+        as host: SimulatedHost,
+        _ simulation: Simulation
+    ) {
+        let number = number(of: member)
+        if incarnation > incarnations[number] {
+            simulation.report(
+                "S4",
+                "\(host.name) believes incarnation \(incarnation) of "
+                    + "\(simulation.name(of: member)), which is at \(incarnations[number])"
+            )
+        }
+        seenByOthers[number] = max(incarnation, seenByOthers[number])
+        while believed[host.index].incarnations.count <= number {
+            believed[host.index].incarnations.append(0)
+        }
+        let before = believed[host.index].incarnations[number]
+        if incarnation < before {
+            simulation.report(
+                "S4",
+                "\(host.name) went back from incarnation \(before) of "
+                    + "\(simulation.name(of: member)) to \(incarnation)"
+            )
+        }
+        believed[host.index].incarnations[number] = incarnation
     }
 
     // MARK: - What a node says
@@ -175,10 +204,11 @@ struct SafetyOracle {
             simulation.quorum.reigns(ballot, simulation)
             simulation.lease.reigns(ballot, sequence, host, core.others, simulation)
         case .heartbeatReply(let ballot, let sequence, isObeyed: true):
-            if let before = answered[host.identity], ballot < before {
+            if let before = answered[host.index].next(ballot, of: host.identity),
+                ballot < before
+            {
                 simulation.report("S2", "\(host.name) answers \(ballot) after \(before)")
             }
-            answered[host.identity] = ballot
             return ObeyedHeartbeat(ballot: ballot, sequence: sequence)
         case .heartbeatReply(_, _, isObeyed: false):
             simulation.statistics.records["heartbeat.refused", default: 0] += 1

@@ -243,18 +243,16 @@ final class SimulatedHost: @unchecked Sendable {
         }
     }
 
-    /// Keeps the event for later if this device does not run now.
-    func delaysIfStalled(_ event: SimulatedEvent) -> Bool {
-        guard isStalled else { return false }
+    /// Keeps the event for later, as this device does not run now; what does not fit is lost.
+    func delay(_ event: SimulatedEvent) {
         if case .datagram(let packet) = event {
             guard delayedByteCount + packet.bytes.count <= Self.receiveByteLimit else {
                 simulation.traceLoss(packet, "the buffer of \(name) is full while it stalls")
-                return true
+                return
             }
             delayedByteCount += packet.bytes.count
         }
         delayed.append(event)
-        return true
     }
 
     func jumpClock(by distance: Duration) {

@@ -146,9 +146,9 @@ final class SimulatedStream: StreamConnection, @unchecked Sendable {
     }
 
     /// Streams are lines of their own in a trace: what happens to this end, and who the other is.
-    private func trace(_ what: String) {
+    private func trace(_ what: @autoclosure () -> String) {
         guard simulation.trace.isWriting else { return }
-        simulation.traceStream(id, of: host, to: peer, what)
+        simulation.traceStream(id, of: host, to: peer, what())
     }
 
     // MARK: - Using

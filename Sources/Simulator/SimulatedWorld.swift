@@ -47,33 +47,33 @@ extension SimulatedWorld: DatagramTransport {
     func send(_ bytes: Span<UInt8>, to destination: Endpoint) {
         simulation.statistics.sentCount += 1
         simulation.statistics.sentByteCount += bytes.count
-        let target = simulation.host(at: destination.address)
-        let obeyed = simulation.safety.sees(bytes, from: host, to: target, simulation)
-        guard let target, destination.port == SimulatedHost.agentPort else { return }
-        var packet = Packet(
-            from: host.index,
-            to: target.index,
-            source: host.endpoint(SimulatedHost.agentPort),
-            bytes: [UInt8](copying: bytes),
-            obeyed: obeyed
+        let target = simulation.index(of: destination.address)
+        let obeyed = simulation.safety.sees(
+            bytes,
+            from: host,
+            to: target.map { simulation.hosts[$0] },
+            simulation
         )
+        guard let target, destination.port == SimulatedHost.agentPort else { return }
+        let packet = simulation.emptyPacket()
+        packet.fill(from: host.index, to: target, bytes, obeyed: obeyed)
         switch simulation.network.fate(
             from: host.index,
-            to: target.index,
+            to: target,
             byteCount: bytes.count,
             at: simulation.now
         ) {
         case .lost:
             simulation.statistics.lostCount += 1
-            simulation.traceSend(&packet, isLost: true)
+            simulation.traceSend(packet, isLost: true)
+            simulation.discard(packet)
         case .arrives(let delay, let again, let isCorrupt):
-            simulation.traceSend(&packet, isLost: false)
+            simulation.traceSend(packet, isLost: false)
             // Checksums let no changed byte pass; what is cut off is found by decoders alone.
             if isCorrupt { packet.cut(by: Int(delay) % (packet.bytes.count + 1)) }
-            simulation.schedule(.datagram(packet), after: delay, node: target.index)
-            if let again {
-                simulation.schedule(.datagram(packet), after: again, node: target.index)
-            }
+            packet.isDouble = again != nil
+            simulation.schedule(.datagram(packet), after: delay, node: target)
+            if let again { simulation.schedule(.datagram(packet), after: again, node: target) }
         }
     }
 }
@@ -148,6 +148,8 @@ extension SimulatedWorld: CoreObserver {
         )
         host.hasNews = true
     }
+
+    var readsWords: Bool { simulation.trace.isWriting }
 
     private func count(_ record: LogRecord) {
         switch record.id {

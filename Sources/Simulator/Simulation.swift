@@ -15,7 +15,7 @@ package final class Simulation: @unchecked Sendable {
     private(set) var hosts: [SimulatedHost] = []
     var network: SimulatedNetwork
     var trace: Trace
-    var safety = SafetyOracle()
+    var safety: SafetyOracle
     var lease: LeaseOracle
     var quorum: QuorumOracle
     var quality: QualityOracle
@@ -25,6 +25,8 @@ package final class Simulation: @unchecked Sendable {
     var statistics = SimulationStatistics()
     private(set) var violation: Violation?
     private var queue: EventQueue
+    /// Datagrams that have arrived, whose memory the next ones take.
+    private var sparePackets: [Packet] = []
     /// Read once for all agents: in a large cluster these are what takes memory.
     let facts: FactsCache
     private var names: [NodeID: String] = [:]
@@ -61,6 +63,7 @@ package final class Simulation: @unchecked Sendable {
             settings: scenario.network,
             generator: generator.derived(2)
         )
+        safety = SafetyOracle([])
         lease = LeaseOracle(nodeCount: scenario.nodeCount)
         quorum = QuorumOracle(self.scenario)
         quality = QualityOracle(nodeCount: scenario.nodeCount)
@@ -74,6 +77,7 @@ package final class Simulation: @unchecked Sendable {
                 generator: generator.derived(1000 + UInt64(index))
             )
         }
+        safety = SafetyOracle(hosts)
     }
 
     /// Runs the scenario from its beginning to its end or to the first violation; called once.
@@ -83,7 +87,7 @@ package final class Simulation: @unchecked Sendable {
         var tellAt: Int64 = tell == nil ? .max : 0
         csimulation_enter()
         begin()
-        while violation == nil, let time = queue.nextTime, time <= end, let entry = queue.pop() {
+        while violation == nil, let entry = queue.pop(until: end) {
             now = entry.time
             if now >= tellAt {
                 tell?(.nanoseconds(now))
@@ -167,6 +171,7 @@ package final class Simulation: @unchecked Sendable {
         for host in hosts { host.tearDown() }
         hosts = []
         queue.removeAll()
+        sparePackets = []
     }
 
     // MARK: - Time
@@ -194,29 +199,35 @@ package final class Simulation: @unchecked Sendable {
     private func handle(_ entry: EventQueue.Entry) {
         switch entry.event {
         case .timer(let loop, let slot, let ticket):
+            let host = loop.host
             guard loop.isPending(slot, ticket: ticket) else { return }
-            guard !loop.host.delaysIfStalled(entry.event) else { return }
+            guard !host.isStalled else { return host.delay(entry.event) }
             guard let action = loop.takeTimer(slot, ticket: ticket) else { return }
-            trace.begin(.timer, now, loop.host.index, entry.cause)
+            trace.begin(.timer, now, host.index, entry.cause)
             loop.run(action)
-            check(loop.host)
+            check(host)
         case .action(let loop, let action):
-            guard !loop.hasEnded, !loop.host.delaysIfStalled(entry.event) else { return }
-            trace.begin(.action, now, loop.host.index, entry.cause)
+            let host = loop.host
+            guard !loop.hasEnded else { return }
+            guard !host.isStalled else { return host.delay(entry.event) }
+            trace.begin(.action, now, host.index, entry.cause)
             loop.run(action)
-            check(loop.host)
+            check(host)
         case .job(let loop, let job):
-            guard !loop.hasEnded, !loop.host.delaysIfStalled(entry.event) else { return }
-            trace.begin(.job, now, loop.host.index, entry.cause)
+            let host = loop.host
+            guard !loop.hasEnded else { return }
+            guard !host.isStalled else { return host.delay(entry.event) }
+            trace.begin(.job, now, host.index, entry.cause)
             loop.run(job)
-            check(loop.host)
+            check(host)
         case .datagram(let packet):
             let host = hosts[packet.to]
-            guard !host.delaysIfStalled(entry.event) else { return }
+            guard !host.isStalled else { return host.delay(entry.event) }
             trace.begin(.deliver, now, packet.to, entry.cause)
             trace.mix(packet.bytes)
             deliver(packet, to: host)
             check(host)
+            if packet.canBeUsedAgain { sparePackets.append(packet) }
         case .outside(let action):
             trace.begin(.outside, now, -1, entry.cause)
             action()
@@ -235,21 +246,34 @@ package final class Simulation: @unchecked Sendable {
         if let obeyed = packet.obeyed {
             lease.obeyed(obeyed, by: hosts[packet.from].identity, to: host, at: now)
         }
-        loop.run { core.membership.receive(packet.bytes.span, from: packet.source) }
+        let source = hosts[packet.from].endpoint(SimulatedHost.agentPort)
+        let bytes = packet.bytes
+        loop.run { core.membership.receive(bytes.span, from: source) }
     }
 
     /// The system of a host whose agent does not run says that nobody listens there (ICMP).
     private func refuse(_ packet: Packet, at host: SimulatedHost) {
         guard host.hasPower else { return }
         let destination = host.endpoint(SimulatedHost.agentPort)
-        let fate = network.fate(from: packet.to, to: packet.from, byteCount: 0, at: now)
+        let sender = packet.from
+        let fate = network.fate(from: packet.to, to: sender, byteCount: 0, at: now)
         guard case .arrives(let delay, _, _) = fate else { return }
-        outside(after: .nanoseconds(delay), node: packet.from) { [unowned self] in
-            let sender = hosts[packet.from]
-            guard let loop = sender.loop, let core = sender.core else { return }
+        outside(after: .nanoseconds(delay), node: sender) { [unowned self] in
+            let host = hosts[sender]
+            guard let loop = host.loop, let core = host.core else { return }
             let tell = { core.membership.refused(by: destination) }
-            schedule(.action(loop, tell), after: 0, node: packet.from)
+            schedule(.action(loop, tell), after: 0, node: sender)
         }
+    }
+
+    /// A datagram to fill.
+    func emptyPacket() -> Packet {
+        sparePackets.popLast() ?? Packet()
+    }
+
+    /// Nobody will take the datagram.
+    func discard(_ packet: Packet) {
+        if packet.canBeUsedAgain { sparePackets.append(packet) }
     }
 
     // MARK: - Judging
@@ -290,9 +314,14 @@ package final class Simulation: @unchecked Sendable {
 
     /// The host with the address; nil if there is none.
     func host(at address: IPAddress) -> SimulatedHost? {
+        index(of: address).map { hosts[$0] }
+    }
+
+    /// The number of the host with the address; nil if there is none.
+    func index(of address: IPAddress) -> Int? {
         guard case .v4(let bits) = address else { return nil }
         let index = Int(bits) - Int(SimulatedHost.firstAddress)
-        return hosts.indices.contains(index) ? hosts[index] : nil
+        return hosts.indices.contains(index) ? index : nil
     }
 }
 

@@ -35,7 +35,9 @@ struct Trace {
         var word: UInt64 = UInt64(bytes.count)
         let span = bytes.span
         var offset = 0
-        while let whole = try? span.readBigEndian(UInt64.self, at: &offset) {
+        while offset + 8 <= span.count,
+            let whole = try? span.readBigEndian(UInt64.self, at: &offset)
+        {
             mix(whole)
             word = 0
         }

@@ -7,9 +7,9 @@ import Wire
 // Messages in words, for the lines of a trace.
 extension Simulation {
     /// Writes that a datagram was sent, and whether the network loses it.
-    func traceSend(_ packet: inout Packet, isLost: Bool) {
+    func traceSend(_ packet: Packet, isLost: Bool) {
         guard let writer = trace.writer else { return }
-        writer.number(&packet)
+        writer.number(packet)
         if isLost { writer.arrived(packet) }
         let (about, words) = read(packet)
         trace.line(
@@ -56,8 +56,9 @@ extension Simulation {
     /// What a datagram is about, in a word for filters and in all words.
     private func read(_ packet: Packet) -> (about: String, words: String) {
         let cluster = WireHeader.tag(ofCluster: SimulatedHost.cluster)
-        guard let datagram = try? Datagram(decoding: packet.bytes.span, cluster: cluster) else {
-            return ("unreadable", describe(packet.bytes))
+        let bytes = packet.bytes
+        guard let datagram = try? Datagram(decoding: bytes.span, cluster: cluster) else {
+            return ("unreadable", describe(bytes))
         }
         let words = datagram.messages.map(describe).joined(separator: ", ")
         return (datagram.messages.first.map(about) ?? "gossip", words)

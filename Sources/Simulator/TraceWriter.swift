@@ -48,7 +48,7 @@ final class TraceWriter {
     // MARK: - Packets
 
     /// A number by which the line of a datagram's arrival is matched with that of its sending.
-    func number(_ packet: inout Packet) {
+    func number(_ packet: Packet) {
         lastPacket += 1
         packet.number = lastPacket
         underWay[lastPacket] = packet

@@ -73,16 +73,18 @@ struct WireReader {
     ) throws(WireError) -> String {
         let count = Int(try integer(bytes, UInt8.self))
         guard count <= limit else { throw .tooMany(field: field, count: count, limit: limit) }
-        let raw: [UInt8]
-        do throws(TruncatedBytes) {
-            raw = try bytes.readBytes(count, at: &offset)
-        } catch {
-            throw WireError(error)
+        guard count > 0 else { return "" }
+        guard count <= bytes.count - offset else {
+            throw .truncated(needed: count, available: bytes.count - offset)
         }
-        guard let text = String(validating: raw, as: UTF8.self) else {
+        let start = offset
+        offset += count
+        do throws(UTF8.ValidationError) {
+            let text = try UTF8Span(validating: bytes.extracting(start..<offset))
+            return String(copying: text)
+        } catch {
             throw .badText(field: field)
         }
-        return text
     }
 
     mutating func endpoint(_ bytes: Span<UInt8>) throws(WireError) -> Endpoint {
