@@ -41,7 +41,7 @@ struct OpenStream {
     /// The other side keeps it, too.
     var isStanding = false
     /// What the other side offers for the service that it is about to ask for.
-    var features: ServiceFeatures = []
+    var features = ServiceFeatures(rawValue: 0)
 }
 
 // Streams: comparing notes, probing where datagrams get lost, and doors to local servers.

@@ -49,10 +49,16 @@ package actor Membership {
     package internal(set) var reaches: [Reach] = []
 
     /// The actors that membership passes messages and news to.
-    struct Peers {
+    final class Peers: Sendable {
         let election: Election
         let placement: Placement
         let services: any ServiceDoor
+
+        init(election: Election, placement: Placement, services: any ServiceDoor) {
+            self.election = election
+            self.placement = placement
+            self.services = services
+        }
     }
 
     /// - Parameters:
@@ -123,7 +129,7 @@ package actor Membership {
     /// Passes news on, once for all that came together: a first sync tells of a whole cluster.
     private func passNews() {
         guard hasNews, !isNewsDue else { return }
-        guard machine.presentCount > machine.configuration.crowdLimit else {
+        guard machine.others.presentCount >= machine.configuration.crowdLimit else {
             hasNews = false
             viewChanged()
             return
@@ -131,7 +137,7 @@ package actor Membership {
         // Whoever decides by the members looks at all of them: in a large cluster that forms, news
         // comes with every datagram.
         isNewsDue = true
-        world.loop.schedule(after: Self.crowdNewsDelay) { [self] in
+        world.loop.schedule(after: crowdNewsDelay) { [self] in
             assumeIsolated { membership in
                 membership.isNewsDue = false
                 membership.hasNews = false
@@ -140,7 +146,14 @@ package actor Membership {
         }
     }
 
-    private static let crowdNewsDelay: Duration = .milliseconds(200)
+    /// The more there are to look at, the more rarely.
+    private var crowdNewsDelay: Duration {
+        let factor = machine.others.presentCount / Self.crowdNewsCount + 1
+        return .milliseconds(200) * min(factor, Self.crowdNewsFactorLimit)
+    }
+
+    private static let crowdNewsCount = 64
+    private static let crowdNewsFactorLimit = 5
 
     private func perform(_ effect: SWIMEffect) {
         switch effect {
@@ -192,13 +205,22 @@ package actor Membership {
         world.datagrams.send(sendBuffer.span, to: endpoint)
     }
 
+    /// Every datagram begins with the same bytes, which stay in the buffer.
     private func beginDatagram() {
+        guard sendBuffer.count < WireHeader.byteCount else {
+            sendBuffer.removeLast(sendBuffer.count - WireHeader.byteCount)
+            return
+        }
         let header = WireHeader(cluster: cluster, sender: machine.own.id)
         Datagram.begin(header, in: &sendBuffer)
     }
 
     private func tell(_ event: SWIMEvent) {
-        if let record = event.record { world.observer.log(record) }
+        if world.observer.readsWords {
+            if let record = event.record { world.observer.log(record) }
+        } else if let record = event.bareRecord {
+            world.observer.log(record)
+        }
         if event == .goodbyeSpread { world.observer.goodbyeSpread() }
         hasNews = true
     }

@@ -23,6 +23,9 @@ package actor Placement {
     private var launchTimers: LoopTimers<LaunchTimer>
     private var workerTimers: LoopTimers<WorkerTimer>
     private var barrier = WriteBarrier<LaunchEffect>()
+    /// Used again and again; a machine that is driven while effects are performed takes another.
+    private var spareLaunchEffects: [LaunchEffect] = []
+    private var spareWorkerEffects: [WorkerEffect] = []
     /// The others that took part when that was last told.
     private var present: [NodeID] = []
     /// The ballot that this member obeys, its own included.
@@ -56,17 +59,25 @@ package actor Placement {
     // MARK: - What happens
 
     package func handle(_ input: LaunchInput) {
-        var effects: [LaunchEffect] = []
+        var effects = spareLaunchEffects
+        spareLaunchEffects = []
         launch.handle(input, at: world.loop.now, effects: &effects)
         world.witness?.handled(input, at: world.loop.now, effects: effects)
         perform(effects)
+        effects.removeAll(keepingCapacity: effects.capacity <= Self.spareEffectLimit)
+        spareLaunchEffects = effects
     }
 
+    private static let spareEffectLimit = 64
+
     func handle(_ input: WorkerInput) {
-        var effects: [WorkerEffect] = []
+        var effects = spareWorkerEffects
+        spareWorkerEffects = []
         worker.handle(input, at: world.loop.now, effects: &effects)
         world.witness?.handled(input, at: world.loop.now, effects: effects)
         for effect in effects { perform(effect) }
+        effects.removeAll(keepingCapacity: effects.capacity <= Self.spareEffectLimit)
+        spareWorkerEffects = effects
     }
 
     func receive(_ message: PlacementMessage, from sender: NodeID) {
@@ -94,15 +105,14 @@ package actor Placement {
         let unreachable = own.facts.gaps.filter { $0.failures.contains(.streams) }.map(\.tag)
         var candidates: [WorkerCandidate] = []
         for place in others.indices {
-            let facts = others[place].facts
-            guard others[place].state.isPresent, !facts.engine.isEmpty,
-                facts.memoryAvailable > .zero
+            guard others[place].state.isPresent, others[place].facts.glance.hasEngine,
+                others[place].facts.glance.takesWork
             else { continue }
             let id = others[place].id
             candidates.append(
                 WorkerCandidate(
                     node: id,
-                    memory: facts.memoryAvailable,
+                    memory: others[place].facts.memoryAvailable,
                     isReachable: !unreachable.contains(id.tag) || dialsHere(id)
                 )
             )
@@ -120,8 +130,13 @@ package actor Placement {
     /// Who is gone answers nothing any more, and a llama-server that waits for it would wait for
     /// a quarter of an hour; both views are sorted by node.
     private func endStreams(to others: MemberTable) {
-        for member in present where !others.isPresent(member) {
-            world.streams.endSplices(with: member)
+        var place = others.startIndex
+        for member in present {
+            while place < others.endIndex, others[place].id < member { place += 1 }
+            let isHere =
+                place < others.endIndex && others[place].id == member
+                && others[place].state.isPresent
+            if !isHere { world.streams.endSplices(with: member) }
         }
         present.removeAll(keepingCapacity: true)
         for place in others.indices where others[place].state.isPresent {
@@ -244,7 +259,9 @@ package actor Placement {
     }
 
     private func tell(_ event: LaunchEvent) {
-        let names = membership.assumeIsolated { $0.machine.others.with($0.machine.own) }
+        let names =
+            world.observer.readsWords
+            ? membership.assumeIsolated { $0.machine.others.with($0.machine.own) } : []
         for record in event.records(names: names) { world.observer.log(record) }
         world.observer.changed()
     }
