@@ -17,6 +17,7 @@ actor Discovery {
 
     private let socket: BeaconSocket
     private let observer: AgentObserver
+    private let core: AgentCore
     private let receiver: Membership
     /// Nil in a cluster without a key.
     private nonisolated let seal: SealedBeacons?
@@ -30,10 +31,12 @@ actor Discovery {
     private var onMove: (@Sendable (Endpoint) -> Void)?
     private(set) var heard = HeardBeacons()
 
-    /// Beacons come fast while a device has just started, and rarely afterwards.
+    /// Beacons come fast while a device has just started, more rarely afterwards, and most rarely
+    /// once it has met others: whoever starts then is heard at once.
     private static let fastCount = 8
     private static let fastInterval: Duration = .seconds(1)
     private static let slowInterval: Duration = .seconds(10)
+    private static let metInterval: Duration = .seconds(30)
     /// An interface that comes up changes several times within a moment.
     private static let settlingTime: Duration = .milliseconds(300)
 
@@ -49,6 +52,7 @@ actor Discovery {
         self.seal = seal
         self.loop = loop
         self.observer = observer
+        self.core = core
         receiver = core.membership
         self.bind = bind
         self.endpoint = endpoint
@@ -97,7 +101,12 @@ actor Discovery {
             socket.send(sealed.span)
         }
         sentCount += 1
-        schedule(after: sentCount < Self.fastCount ? Self.fastInterval : Self.slowInterval)
+        schedule(after: interval)
+    }
+
+    private var interval: Duration {
+        guard sentCount >= Self.fastCount else { return Self.fastInterval }
+        return core.otherMembers().isEmpty ? Self.slowInterval : Self.metInterval
     }
 
     private func schedule(after delay: Duration) {

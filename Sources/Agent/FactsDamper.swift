@@ -3,7 +3,8 @@ import Primitives
 /// Decides when what a device says of itself is told again: gossip is not a gauge.
 ///
 /// What others decide by at once (a model that came, a charger that was pulled) is told at once;
-/// memory, charge and temperature only when they have moved for real, and seldom.
+/// memory, charge and temperature only when they have moved for real, and seldom; uptime, which
+/// only says who has been there for longer, at every other of its doublings, or along with others.
 struct FactsDamper {
     /// How often values that always move are told at most.
     static let gaugeInterval: Duration = .seconds(30)
@@ -11,6 +12,7 @@ struct FactsDamper {
     static let memorySteps = 20.0
     static let chargeStep = 5
     static let temperatureStep = 10
+    static let uptimeStep: UInt8 = 2
 
     private(set) var told: DeviceFacts?
     private var toldAt = Instant.origin
@@ -21,6 +23,9 @@ struct FactsDamper {
             var settled = facts
             settled.memoryAvailable = told.memoryAvailable
             settled.condition.temperature = told.condition.temperature
+            if facts.condition.uptime.rawValue < told.condition.uptime.rawValue + Self.uptimeStep {
+                settled.condition.uptime = told.condition.uptime
+            }
             settled.condition.power = facts.condition.power.withCharge(of: told.condition.power)
             let isDue = now - toldAt >= Self.gaugeInterval && Self.hasMoved(facts, since: told)
             guard settled != told || isDue else { return nil }

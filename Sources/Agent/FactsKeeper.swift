@@ -41,31 +41,27 @@ final class FactsKeeper: Sendable {
 
     /// Reads small files and a folder.
     private func measure(at now: Instant) -> DeviceFacts {
-        func read(_ files: some SystemFiles) -> DeviceFacts {
-            let measured = DeviceMemory(files)
-            let total = measured?.total ?? configuration.memory ?? .zero
-            let heat = DeviceHeat(files)
-            return DeviceFacts(
-                name: configuration.name,
-                memoryTotal: configuration.memory.map { max($0, total) } ?? total,
-                memoryAvailable: configuration.memory ?? measured?.available ?? .zero,
-                httpPort: configuration.httpPort,
-                rpcPort: configuration.rpcPort,
-                engine: engine?.shortVersion ?? "",
-                models: models.list().map { DeviceFacts.fingerprint(ofModel: $0.name) },
-                condition: DeviceCondition(
-                    threadCount: UInt16(clamping: DeviceProcessors(files).threadCount),
-                    power: DevicePower.read(files),
-                    temperature: heat.temperature,
-                    isThrottled: heat.isThrottled,
-                    uptime: UptimeStep(of: now - began),
-                    accelerators: engine?.accelerators.joined(separator: ", ") ?? "",
-                    rpcVersion: engine?.toldRPCVersion
-                ),
-                policy: configuration.policy
-            )
-        }
-        return read(files)
+        let sensors = DeviceSensors(files)
+        let total = sensors.memory?.total ?? configuration.memory ?? .zero
+        return DeviceFacts(
+            name: configuration.name,
+            memoryTotal: configuration.memory.map { max($0, total) } ?? total,
+            memoryAvailable: configuration.memory ?? sensors.memory?.available ?? .zero,
+            httpPort: configuration.httpPort,
+            rpcPort: configuration.rpcPort,
+            engine: engine?.shortVersion ?? "",
+            models: models.list().map { DeviceFacts.fingerprint(ofModel: $0.name) },
+            condition: DeviceCondition(
+                threadCount: UInt16(clamping: sensors.threadCount),
+                power: sensors.power,
+                temperature: sensors.temperature,
+                isThrottled: sensors.isThrottled,
+                uptime: UptimeStep(of: now - began),
+                accelerators: engine?.accelerators.joined(separator: ", ") ?? "",
+                rpcVersion: engine?.toldRPCVersion
+            ),
+            policy: configuration.policy
+        )
     }
 
     /// Measures again and again, and tells what has changed.

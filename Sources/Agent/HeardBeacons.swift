@@ -12,8 +12,8 @@ struct HeardBeacons {
 
     /// How many addresses are remembered; a network may be full of other people's agents.
     static let limit = 64
-    /// Whoever was silent for so long is gone: beacons come every 10 s.
-    static let lifetime: Duration = .seconds(45)
+    /// Whoever was silent for so long is gone: beacons come every 30 s at least.
+    static let lifetime: Duration = .seconds(105)
 
     private(set) var entries: [Entry] = []
     /// Beacons of this agent come back where the network lets them.

@@ -66,6 +66,8 @@ struct StoredRecord: Codable {
     var wantedVersion: UInt32
     var wantedModel: StoredModel?
     var peers: [String]
+    /// Absent in records of earlier versions, and where it is false.
+    var isDrained: Bool?
 
     init(_ record: DurableRecord) {
         incarnation = record.incarnation
@@ -77,6 +79,7 @@ struct StoredRecord: Codable {
         wantedVersion = record.wanted.version
         wantedModel = record.wanted.model.map { StoredModel(name: $0.name, context: $0.context) }
         peers = record.peers.map(\.description)
+        isDrained = record.isDrained ? true : nil
     }
 
     func record() throws -> DurableRecord {
@@ -97,7 +100,8 @@ struct StoredRecord: Codable {
                 version: wantedVersion,
                 model: wantedModel.map { WantedModel(name: $0.name, context: $0.context) }
             ),
-            peers: peers.compactMap { Endpoint($0) }
+            peers: peers.compactMap { Endpoint($0) },
+            isDrained: isDrained ?? false
         )
     }
 }

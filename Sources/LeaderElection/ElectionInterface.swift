@@ -27,7 +27,9 @@ package struct ElectionRecord: Equatable, Sendable {
 package struct ElectionConfiguration: Sendable, Equatable {
     /// The same for all agents of a cluster.
     package var policy = ElectionPolicy.available
-    package var heartbeatInterval: Duration = .milliseconds(500)
+    /// Two of them may get lost before a follower gives its master up, and one before the lease
+    /// ends, if answers take less than 300 ms.
+    package var heartbeatInterval: Duration = .milliseconds(600)
     /// How long the answers to a heartbeat let its sender be master, from its sending on.
     package var lease: Duration = .milliseconds(1500)
     /// How long nobody stands after the last word of a master; also the quiet time of a voter

@@ -146,6 +146,7 @@ extension ElectionMachine {
             policy = heartbeat.configuration == nil ? .available : .quorum
         case .heartbeatReply(let reply):
             policy = reply.configuration == nil ? .available : .quorum
+        case .beat, .beatObeyed: policy = .available
         case .configuration: policy = .quorum
         case .preVoteReply, .voteReply, .resign, .transferOffer, .transferAnswer, .handOver,
             .release:

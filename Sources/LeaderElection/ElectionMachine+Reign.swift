@@ -65,7 +65,7 @@ extension ElectionMachine {
         )
         role = .master(reign)
         for member in members where member.node != own {
-            effects.append(.send(.heartbeat(heartbeat), to: member.node))
+            effects.append(.send(heartbeat.message(for: member), to: member.node))
         }
         effects.append(.setTimer(.heartbeat, after: configuration.heartbeatInterval))
         renewLease(at: now, &effects)
@@ -199,14 +199,16 @@ extension ElectionMachine {
 
     // MARK: - As a follower
 
+    /// - Parameter inBrief: it came as a beat, so that its sender understands `beatObeyed`, too.
     mutating func hear(
         _ heartbeat: ElectionMessage.Heartbeat,
+        inBrief: Bool,
         at now: Instant,
         _ effects: inout [ElectionEffect]
     ) {
         guard isOfThisCluster(heartbeat, at: now, &effects) else { return }
         if case .master(let reign) = role {
-            meet(heartbeat, as: reign, at: now, &effects)
+            meet(heartbeat, inBrief: inBrief, as: reign, at: now, &effects)
             return
         }
         let ballot = heartbeat.ballot
@@ -221,7 +223,7 @@ extension ElectionMachine {
         } else if ballot != resignedBallot, isPresent(ballot.node) {
             rival = (ballot.node, now)
         }
-        answer(heartbeat, isObeyed: isObeyed, &effects)
+        answer(heartbeat, isObeyed: isObeyed, inBrief: inBrief, &effects)
     }
 
     /// A member stays with the master that it hears; otherwise it obeys any ballot that is not
@@ -267,6 +269,7 @@ extension ElectionMachine {
     private func answer(
         _ heartbeat: ElectionMessage.Heartbeat,
         isObeyed: Bool,
+        inBrief: Bool,
         _ effects: inout [ElectionEffect]
     ) {
         let held = ownConfiguration
@@ -279,7 +282,7 @@ extension ElectionMachine {
             term: record.term,
             configuration: held
         )
-        effects.append(.send(.heartbeatReply(reply), to: heartbeat.ballot.node))
+        effects.append(.send(reply.message(inBrief: inBrief), to: heartbeat.ballot.node))
         inform(heartbeat.ballot.node, of: heartbeat.configuration?.id, &effects)
     }
 
@@ -290,6 +293,7 @@ extension ElectionMachine {
     /// nobody voted for it any more when the higher one was elected.
     private mutating func meet(
         _ heartbeat: ElectionMessage.Heartbeat,
+        inBrief: Bool,
         as reign: Reign,
         at now: Instant,
         _ effects: inout [ElectionEffect]
@@ -308,7 +312,7 @@ extension ElectionMachine {
             }
         if isStaying {
             if ballot > reign.ballot { renewBallot(above: ballot.term, at: now, &effects) }
-            answer(heartbeat, isObeyed: false, &effects)
+            answer(heartbeat, isObeyed: false, inBrief: inBrief, &effects)
             return
         }
         switch configuration.policy {
@@ -319,6 +323,6 @@ extension ElectionMachine {
             depose(.gaveWay, &effects)
         case .quorum: depose(.superseded, &effects)
         }
-        hear(heartbeat, at: now, &effects)
+        hear(heartbeat, inBrief: inBrief, at: now, &effects)
     }
 }

@@ -70,15 +70,24 @@ extension ElectionMachine {
         role = .candidate(Candidacy(ballot: ballot, isPreVote: false, supporters: [own]))
         let request = ElectionMessage.VoteRequest(ballot, ownConfiguration)
         for member in members where member.node != own {
-            // Who has not heard that the old master gave up would refuse.
-            if let inherited, now < inherited.until {
-                let word = ElectionMessage.HandOver(ballot: inherited.ballot, target: own)
-                effects.append(.send(.handOver(word), to: member.node))
-            }
-            effects.append(.send(.voteRequest(request), to: member.node))
+            ask(member.node, for: request, at: now, &effects)
         }
         effects.append(.setTimer(.vote, after: configuration.voteTimeout))
         countSupport(at: now, &effects)
+    }
+
+    private func ask(
+        _ voter: NodeID,
+        for request: ElectionMessage.VoteRequest,
+        at now: Instant,
+        _ effects: inout [ElectionEffect]
+    ) {
+        // Who has not heard that the old master gave up would refuse.
+        if let inherited, now < inherited.until {
+            let word = ElectionMessage.HandOver(ballot: inherited.ballot, target: own)
+            effects.append(.send(.handOver(word), to: voter))
+        }
+        effects.append(.send(.voteRequest(request), to: voter))
     }
 
     mutating func voteEnded(at now: Instant, _ effects: inout [ElectionEffect]) {
@@ -118,8 +127,12 @@ extension ElectionMachine {
                 return
             }
             guard candidacy.ballot == reply.ballot, candidacy.isPreVote == isPreVote,
-                reply.isGranted, !candidacy.supporters.contains(voter)
+                !candidacy.supporters.contains(voter)
             else { return }
+            guard reply.isGranted else {
+                askAgain(voter, &candidacy, at: now, &effects)
+                return
+            }
             candidacy.supporters.append(voter)
             role = .candidate(candidacy)
             countSupport(at: now, &effects)
@@ -132,6 +145,23 @@ extension ElectionMachine {
             role = .master(reign)
             countSupport(at: now, &effects)
         }
+    }
+
+    /// Networks change the order of datagrams: a voter that refuses may have heard the request for
+    /// its vote before the word that its master has handed over.
+    private mutating func askAgain(
+        _ voter: NodeID,
+        _ candidacy: inout Candidacy,
+        at now: Instant,
+        _ effects: inout [ElectionEffect]
+    ) {
+        guard !candidacy.isPreVote, let inherited, now < inherited.until,
+            !candidacy.askedAgain.contains(voter)
+        else { return }
+        candidacy.askedAgain.append(voter)
+        role = .candidate(candidacy)
+        let request = ElectionMessage.VoteRequest(candidacy.ballot, ownConfiguration)
+        ask(voter, for: request, at: now, &effects)
     }
 
     private static let heirRetryDelay: Duration = .milliseconds(50)

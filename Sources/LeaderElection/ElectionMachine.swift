@@ -58,6 +58,8 @@ package struct ElectionMachine: Sendable {
         package var ballot: Ballot
         package var isPreVote: Bool
         package var supporters: [NodeID]
+        /// An heir's voters that refused once.
+        var askedAgain: [NodeID] = []
     }
 
     /// What a master keeps account of.
@@ -151,8 +153,15 @@ package struct ElectionMachine: Sendable {
             countVote(reply, isPreVote: false, from: sender, at: now, &effects)
         case .heartbeat(let heartbeat):
             guard heartbeat.ballot.node == sender else { return }
-            hear(heartbeat, at: now, &effects)
+            hear(heartbeat, inBrief: false, at: now, &effects)
         case .heartbeatReply(let reply): heartbeatAnswered(reply, by: sender, at: now, &effects)
+        case .beat(let beat):
+            let heartbeat = ElectionMessage.Heartbeat(beat, of: sender)
+            hear(heartbeat, inBrief: true, at: now, &effects)
+        case .beatObeyed(let answer):
+            guard answer.tag == own.tag else { return }
+            let reply = ElectionMessage.HeartbeatReply(answer, to: own)
+            heartbeatAnswered(reply, by: sender, at: now, &effects)
         case .resign(let ballot):
             guard ballot.node == sender else { return }
             resignedBallot = ballot

@@ -9,6 +9,10 @@ package enum ElectionMessage: Equatable, Sendable {
     case voteReply(VoteReply)
     case heartbeat(Heartbeat)
     case heartbeatReply(HeartbeatReply)
+    /// A heartbeat in few bytes, to whom understands it (policy `available`).
+    case beat(Beat)
+    /// The answer to it of a member that obeys and knows no later term.
+    case beatObeyed(BeatObeyed)
     /// The master of the ballot stops being it; nobody needs to wait for its lease to end.
     case resign(Ballot)
     /// A newer configuration than the one that the receiver spoke of.
@@ -96,6 +100,35 @@ package enum ElectionMessage: Equatable, Sendable {
         }
     }
 
+    /// A heartbeat without the ballot's node, who is its sender.
+    package struct Beat: Equatable, Sendable {
+        package var term: UInt64
+        package var sequence: UInt32
+        package var weight: MasterWeight
+
+        package init(term: UInt64, sequence: UInt32, weight: MasterWeight) {
+            self.term = term
+            self.sequence = sequence
+            self.weight = weight
+        }
+    }
+
+    /// Which beat is obeyed.
+    ///
+    /// The ballot's node is the receiver; its tag is told because another device may have taken
+    /// its address meanwhile.
+    package struct BeatObeyed: Equatable, Sendable {
+        package var term: UInt64
+        package var sequence: UInt32
+        package var tag: UInt32
+
+        package init(term: UInt64, sequence: UInt32, tag: UInt32) {
+            self.term = term
+            self.sequence = sequence
+            self.tag = tag
+        }
+    }
+
     package struct TransferAnswer: Equatable, Sendable {
         /// The offer's.
         package var ballot: Ballot
@@ -127,6 +160,19 @@ package enum ElectionMessage: Equatable, Sendable {
         package init(ballot: Ballot, target: NodeID) {
             self.ballot = ballot
             self.target = target
+        }
+    }
+}
+
+extension ElectionMessage {
+    /// Whether it says that its sender is master, in whichever form; who gets it answers at once.
+    package var isHeartbeat: Bool {
+        switch self {
+        case .heartbeat, .beat: true
+        case .preVoteRequest, .preVoteReply, .voteRequest, .voteReply, .heartbeatReply,
+            .beatObeyed, .resign, .configuration, .transferOffer, .transferAnswer, .handOver,
+            .release:
+            false
         }
     }
 }

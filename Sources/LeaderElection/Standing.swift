@@ -19,6 +19,8 @@ package struct Standing: Comparable, Hashable, Sendable {
     package var uptime: UptimeStep
     /// How it elects, which is no part of its rank; nil if it does not say.
     package var policy: ElectionPolicy?
+    /// Whether it understands beats, which is no part of its rank either.
+    package var hearsBeats: Bool
 
     package init(
         holdsWantedModel: Bool,
@@ -28,7 +30,8 @@ package struct Standing: Comparable, Hashable, Sendable {
         reachesEveryWorker: Bool = true,
         isOnMains: Bool = true,
         uptime: UptimeStep = UptimeStep(0),
-        policy: ElectionPolicy? = nil
+        policy: ElectionPolicy? = nil,
+        hearsBeats: Bool = false
     ) {
         self.takesWork = takesWork
         self.hasEngine = hasEngine
@@ -38,6 +41,7 @@ package struct Standing: Comparable, Hashable, Sendable {
         self.uptime = uptime
         self.node = node
         self.policy = policy
+        self.hearsBeats = hearsBeats
     }
 
     package static func < (left: Self, right: Self) -> Bool {

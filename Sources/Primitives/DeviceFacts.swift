@@ -23,7 +23,8 @@ package struct DeviceFacts: Hashable, Sendable {
                 isOnMains: fields.condition.power.isLasting,
                 hasGaps: !fields.gaps.isEmpty,
                 uptime: fields.condition.uptime,
-                policy: fields.policy
+                policy: fields.policy,
+                vocabulary: fields.vocabulary
             )
             self.encoding = encoding
             encodedByteCount = encoding?.count
@@ -38,6 +39,7 @@ package struct DeviceFacts: Hashable, Sendable {
         package let hasGaps: Bool
         package let uptime: UptimeStep
         package let policy: ElectionPolicy?
+        package let vocabulary: Vocabulary
     }
 
     private struct Fields: Hashable, Sendable {
@@ -51,6 +53,7 @@ package struct DeviceFacts: Hashable, Sendable {
         var condition: DeviceCondition
         var policy: ElectionPolicy?
         var gaps: [ReachGap]
+        var vocabulary: Vocabulary
     }
 
     private var storage: Storage
@@ -65,7 +68,8 @@ package struct DeviceFacts: Hashable, Sendable {
         models: [UInt64] = [],
         condition: DeviceCondition = DeviceCondition(),
         policy: ElectionPolicy? = nil,
-        gaps: [ReachGap] = []
+        gaps: [ReachGap] = [],
+        vocabulary: Vocabulary = .first
     ) {
         storage = Storage(
             Fields(
@@ -78,7 +82,8 @@ package struct DeviceFacts: Hashable, Sendable {
                 models: Array(models.prefix(Self.modelLimit)),
                 condition: condition,
                 policy: policy,
-                gaps: Array(gaps.prefix(ReachGap.limit))
+                gaps: Array(gaps.prefix(ReachGap.limit)),
+                vocabulary: vocabulary
             )
         )
     }
@@ -124,6 +129,12 @@ package struct DeviceFacts: Hashable, Sendable {
 
     /// Whom it cannot reach in every way, sorted by tag.
     package var gaps: [ReachGap] { storage.fields.gaps }
+
+    /// Which messages its agent understands.
+    package var vocabulary: Vocabulary {
+        get { storage.fields.vocabulary }
+        set { change { $0.vocabulary = newValue } }
+    }
 
     /// The bytes that these facts were read from, if writing them again would give the same; nil
     /// for facts that were made here.

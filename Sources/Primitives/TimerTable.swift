@@ -17,6 +17,10 @@ public struct TimerTable<Name: TimerName, Value> {
         if let slot = name.slot { slots[slot] = value } else { others[name] = value }
     }
 
+    package subscript(name: Name) -> Value? {
+        if let slot = name.slot { slots[slot] } else { others[name] }
+    }
+
     /// Forgets a timer, and tells what was kept for it.
     @inlinable
     public mutating func remove(_ name: Name) -> Value? {

@@ -31,7 +31,7 @@ package struct ProcessAccount: Equatable, Sendable {
         guard let name = stat.lastIndex(of: ")"), ticksPerSecond > 0 else { return nil }
         let fields = stat[name...].dropFirst().split(separator: " ")
         guard fields.count > 12, let user = Int64(fields[11]), let system = Int64(fields[12]),
-            user >= 0, system >= 0, user <= .max >> 8, system <= .max >> 8
+            user >= 0, system >= 0, user <= .max >> 12, system <= .max >> 12
         else { return nil }
         switch fields[0] {
         case "R": state = .runs

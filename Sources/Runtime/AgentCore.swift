@@ -23,11 +23,14 @@ package final class AgentCore: Sendable {
         let seeds = SeededGenerator(seed: world.seed)
         let keeper = StateKeeper(world: world, record: record)
         let probes = StreamProbes(world: world)
+        var facts = configuration.facts
+        facts.vocabulary = .current
+        if record.isDrained { facts.memoryAvailable = .zero }
         let swim = SWIMMachine(
             id: own,
             endpoint: configuration.endpoint,
             incarnation: Mutant.forgetsIncarnation.isPlanted ? 1 : record.incarnation + 1,
-            facts: configuration.facts,
+            facts: facts,
             configuration: configuration.swim,
             seed: seeds.derived(1).seedForMachine
         )
@@ -49,7 +52,9 @@ package final class AgentCore: Sendable {
             world: world,
             keeper: keeper,
             machine: swim,
-            cluster: WireHeader.tag(ofCluster: configuration.cluster)
+            cluster: WireHeader.tag(ofCluster: configuration.cluster),
+            measured: configuration.facts,
+            isDrained: record.isDrained
         )
         election = Election(
             world: world,
@@ -91,6 +96,16 @@ package final class AgentCore: Sendable {
         }
         election.assumeIsolated { $0.introduce(placement) }
         supervisor.assumeIsolated { $0.introduce(placement) }
+        if membership.assumeIsolated({ $0.isDrained }) {
+            world.observer.log(
+                LogRecord(
+                    "agent.drained",
+                    .notice,
+                    "This device was drained and takes no work: caravan leave --undo gives it "
+                        + "work again"
+                )
+            )
+        }
         // A device that stays alone hears of no change, and must know that it is there itself.
         membership.assumeIsolated { $0.viewChanged() }
         election.assumeIsolated { $0.wants(wanted) }

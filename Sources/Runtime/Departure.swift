@@ -114,7 +114,7 @@ actor Departure {
                     : "This device takes no more work until that is undone"
             )
         )
-        membership.assumeIsolated { $0.drain(true) }
+        membership.assumeIsolated { $0.drain(true, isForGood: isForGood) }
         if !isHandingOver { giveUpMastership() }
         if !isLooking { look() }
         return true

@@ -10,6 +10,8 @@ package struct DurableRecord: Equatable, Sendable {
     package var wanted: WantedState
     /// Where other members were last seen; to find the cluster again without a seed.
     package var peers: [Endpoint]
+    /// Whether the device takes no work until somebody says otherwise.
+    package var isDrained: Bool
 
     package static let peerLimit = 32
 
@@ -17,11 +19,13 @@ package struct DurableRecord: Equatable, Sendable {
         incarnation: UInt64 = 0,
         election: ElectionRecord = ElectionRecord(),
         wanted: WantedState = WantedState(),
-        peers: [Endpoint] = []
+        peers: [Endpoint] = [],
+        isDrained: Bool = false
     ) {
         self.incarnation = incarnation
         self.election = election
         self.wanted = wanted
         self.peers = Array(peers.prefix(Self.peerLimit))
+        self.isDrained = isDrained
     }
 }

@@ -131,7 +131,8 @@ package actor Election {
                 },
             isOnMains: glance.isOnMains,
             uptime: glance.uptime,
-            policy: glance.policy
+            policy: glance.policy,
+            hearsBeats: glance.vocabulary >= .beats
         )
     }
 
@@ -158,7 +159,9 @@ package actor Election {
     private func hold(_ effect: ElectionEffect) {
         switch effect {
         case .emit(.deposed):
-            _ = barrier.drop { if case .send(.heartbeat, _) = $0 { true } else { false } }
+            _ = barrier.drop {
+                if case .send(let message, _) = $0 { message.isHeartbeat } else { false }
+            }
             let isUntold =
                 barrier.drop { if case .emit(.elected) = $0 { true } else { false } } > 0
             _ = barrier.drop { if case .emit(.renewed) = $0 { true } else { false } }

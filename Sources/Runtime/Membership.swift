@@ -34,7 +34,7 @@ package actor Membership {
     private var peers: Peers?
     /// What was last measured of this device, and whether it takes no work all the same.
     var measuredFacts: DeviceFacts
-    var isDrained = false
+    var isDrained: Bool
     var streams: [UInt64: OpenStream] = [:]
     var nextStream: UInt64 = 0
     /// Streams that members were asked to open.
@@ -61,13 +61,24 @@ package actor Membership {
         }
     }
 
-    init(world: World, keeper: StateKeeper, machine: SWIMMachine, cluster: UInt64) {
+    /// - Parameters:
+    ///   - measured: what is told of this device while it is not drained.
+    ///   - isDrained: it was when its last life ended.
+    init(
+        world: World,
+        keeper: StateKeeper,
+        machine: SWIMMachine,
+        cluster: UInt64,
+        measured: DeviceFacts,
+        isDrained: Bool
+    ) {
         self.world = world
         self.keeper = keeper
         self.machine = machine
         self.cluster = cluster
         reader = DatagramReader(cluster: cluster, facts: world.facts)
-        measuredFacts = machine.own.facts
+        measuredFacts = measured
+        self.isDrained = isDrained
         timers = LoopTimers(loop: world.loop)
         sendBuffer.reserveCapacity(Datagram.byteLimit)
     }
@@ -98,6 +109,7 @@ package actor Membership {
             return
         }
         transmit(message, to: endpoint)
+        if case .election(let message) = message, message.isHeartbeat { handle(.awaits(node)) }
     }
 
     /// Sends a message to every present member.

@@ -12,6 +12,10 @@ package struct Contact: Equatable, Sendable {
     /// How far apart its datagrams come, on average, and how many have come.
     var gap: Duration = .seconds(10)
     var heardCount = 0
+    /// Since when something waits for its answer, while it is not heard.
+    private var unansweredSince: Instant?
+    /// Its silence has been looked into, which is done once.
+    private var wasMissed = false
     /// When evidence last led to a probe of its own.
     var lastAlarm: Instant?
 
@@ -22,7 +26,7 @@ package struct Contact: Equatable, Sendable {
     /// From how many datagrams on a rhythm can be told.
     private static let rhythmCount = 8
     /// Who speaks at least this often is missed when it falls silent: a master and its followers.
-    private static let rhythmLimit: Duration = .milliseconds(700)
+    private static let rhythmLimit: Duration = .milliseconds(850)
     private static let shortestSilence: Duration = .milliseconds(1100)
 
     mutating func heard(at now: Instant) {
@@ -34,20 +38,36 @@ package struct Contact: Equatable, Sendable {
         }
         heardCount += 1
         lastHeard = now
+        unansweredSince = nil
+        if isRegular { wasMissed = false }
     }
 
     var isRegular: Bool { heardCount >= Self.rhythmCount && gap < Self.rhythmLimit }
 
-    /// From when on its silence is evidence; nil if it has no rhythm.
+    /// From when on its silence is evidence; nil if it has no rhythm, and nothing waits for it.
     var silentFrom: Instant? {
-        guard isRegular, let lastHeard else { return nil }
-        return lastHeard + max(Self.shortestSilence, gap.scaled(by: 2.2))
+        let unanswered = unansweredSince.map { $0 + Self.shortestSilence }
+        guard isRegular, let lastHeard else { return unanswered }
+        let irregular = lastHeard + max(Self.shortestSilence, gap.scaled(by: 2.2))
+        return min(irregular, unanswered ?? irregular)
     }
 
-    /// Forgets its rhythm, which it has lost.
+    /// Something was sent to it that it answers at once.
+    mutating func awaitsAnswer(from now: Instant) {
+        if unansweredSince == nil, !wasMissed { unansweredSince = now }
+    }
+
+    /// Its silence is looked into.
+    mutating func isMissed() {
+        losesRhythm()
+        wasMissed = true
+    }
+
+    /// Forgets its rhythm, which it has lost, and what was waited for.
     mutating func losesRhythm() {
         heardCount = 0
         gap = .seconds(10)
+        unansweredSince = nil
     }
 }
 

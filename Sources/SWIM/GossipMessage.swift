@@ -11,13 +11,15 @@ package enum GossipMessage: Equatable, Sendable {
     case nack(number: UInt32)
     /// A piece of gossip, riding on any datagram.
     case update(MemberUpdate)
+    /// What the sender believes of everybody who is present, in a number.
+    case digest(UInt32)
 
     /// The size of the message as Protocols/gossip.md lays it out, length prefix included.
     package var byteCount: Int {
         let head = 2 + 1
         switch self {
         case .ping: return head + 4 + NodeID.byteCount
-        case .ack, .nack: return head + 4
+        case .ack, .nack, .digest: return head + 4
         case .pingRequest(_, _, let endpoint):
             return head + 4 + NodeID.byteCount + endpoint.wireByteCount
         case .update(let update): return head + update.byteCount

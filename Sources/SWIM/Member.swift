@@ -111,10 +111,12 @@ extension Endpoint {
 
 extension DeviceFacts {
     /// Two strings with a length byte, two amounts, two ports, a count byte and the models; then
-    /// the condition with a string of its own, the policy, a count byte and the gaps.
+    /// the condition with a string of its own, the policy, a count byte and the gaps; last the
+    /// vocabulary, if there is one to tell of.
     package var wireByteCount: Int {
         if let encodedByteCount { return encodedByteCount }
         let first = 1 + name.utf8.count + 16 + 4 + 1 + engine.utf8.count + 1 + 8 * models.count
         return first + 10 + 1 + condition.accelerators.utf8.count + 1 + 1 + 5 * gaps.count
+            + (vocabulary == .first ? 0 : 1)
     }
 }

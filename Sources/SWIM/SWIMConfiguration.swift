@@ -5,7 +5,7 @@ package struct SWIMConfiguration: Sendable, Equatable {
     package var period: Duration = .seconds(1)
     /// How many times as long the period and the interval of syncs are while streams and
     /// heartbeats watch over everybody.
-    package var quietFactor = 3
+    package var quietFactor = 10
     /// How long a direct probe of a member with unknown round trips may take before others are
     /// asked, and how long these may take.
     package var probeTimeout: Duration = .milliseconds(500)

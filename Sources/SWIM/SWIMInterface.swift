@@ -12,6 +12,8 @@ package enum SWIMInput: Equatable, Sendable {
     case sighted(Endpoint)
     /// A datagram of the member arrived, whatever is in it.
     case heard(NodeID)
+    /// Something was sent to the member that it answers at once, if it is well.
+    case awaits(NodeID)
     /// A probe was answered over a stream.
     case streamAnswered(number: UInt32)
     /// The system of a probe's target took the stream: its host is well, whatever the agent is.

@@ -29,11 +29,23 @@ extension SWIMMachine {
         if let last = contact(with: id)?.lastAlarm, now - last < Self.alarmInterval { return }
         updateContact(id) { $0.lastAlarm = now }
         probe(id, at: now, &effects)
-        if evidence == .silent, let number = probes.last(where: { $0.target == id })?.number {
+        guard let number = probes.last(where: { $0.target == id })?.number else { return }
+        switch evidence {
+        case .refused: break
+        case .silent:
             // Several words of it are missing already: no need to wait for one more.
             probeIndirectly(number, &effects)
+        case .streamEnded:
+            effects.append(.cancelTimer(.probeTimeout(number)))
+            effects.append(.setTimer(.probeTimeout(number), after: Self.endedPatience))
         }
     }
+
+    /// How long the answer to a ping may take after a stream has ended.
+    ///
+    /// A process that is being killed may lose its streams before its socket: what the socket still
+    /// takes is never answered, and a moment later its system refuses what comes.
+    private static let endedPatience: Duration = .milliseconds(100)
 
     static let alarmInterval: Duration = .milliseconds(200)
 
@@ -166,52 +178,6 @@ extension SWIMMachine {
             _ = endProbe(number, &effects)
         }
     }
-
-    mutating func heard(_ id: NodeID, at now: Instant, _ effects: inout [SWIMEffect]) {
-        guard configuration.parts.usesEvidence else { return }
-        updateContact(id) { $0.heard(at: now) }
-        if !isListening, let contact = contact(with: id), let moment = contact.silentFrom {
-            isListening = true
-            effects.append(.setTimer(.silence, after: moment - now))
-        }
-    }
-
-    /// Looks for members that have fallen silent, and when to look again.
-    mutating func listen(at now: Instant, _ effects: inout [SWIMEffect]) {
-        isListening = false
-        var next: Instant?
-        var silent: [NodeID] = []
-        for place in contacts.indices {
-            guard let moment = contacts[place].silentFrom else { continue }
-            if moment > now {
-                next = min(moment, next ?? moment)
-            } else {
-                silent.append(contacts[place].id)
-                contacts[place].losesRhythm()
-            }
-        }
-        if let next {
-            isListening = true
-            let wait = max(next - now, Self.listenInterval)
-            effects.append(.setTimer(.silence, after: wait))
-        }
-        for id in silent { suspects(id, on: .silent, at: now, &effects) }
-    }
-
-    /// How far apart these looks are at least.
-    static let listenInterval: Duration = .milliseconds(100)
-
-    /// Whether the deaths that there can be are noticed without probes: every member is watched
-    /// over a stream, and some speak regularly.
-    private var isQuiet: Bool {
-        guard configuration.parts.usesEvidence, localHealth == 0, suspicions.isEmpty,
-            presentCount <= configuration.allPairsLimit
-        else { return false }
-        return contacts.count == presentCount - 1 && contacts.allSatisfy(\.isWatched)
-            && contacts.contains(where: \.isRegular)
-    }
-
-    var quietFactor: Int { isQuiet ? configuration.quietFactor : 1 }
 
     // MARK: - Watching
 

@@ -3,6 +3,7 @@ import Primitives
 // Probing (SWIM §3.1, §4.3).
 extension SWIMMachine {
     mutating func beginPeriod(at now: Instant, _ effects: inout [SWIMEffect]) {
+        isResting = isQuiet
         let factor = healthFactor * quietFactor
         effects.append(.setTimer(.period, after: configuration.period * factor))
         guard !isLeaving else { return }
@@ -20,7 +21,7 @@ extension SWIMMachine {
         probes.append(Probe(number: nextNumber, target: id, sentAt: now))
         // Who is suspected hears of it first, so that the very answer carries the refutation.
         let ping = GossipMessage.ping(number: nextNumber, target: id)
-        send(held(against: id) + [ping], to: endpoint, &effects)
+        send(held(against: id) + ownDigest(for: id) + [ping], to: endpoint, &effects)
         effects.append(
             .setTimer(.probeTimeout(nextNumber), after: directTimeout(of: id) * healthFactor)
         )
@@ -34,6 +35,15 @@ extension SWIMMachine {
             configuration.probeTimeoutLimit,
             max(configuration.probeTimeoutFloor, roundTrip.timeout)
         )
+    }
+
+    /// No answer came: the ping may have been lost, or its target's system refuses it by now.
+    mutating func pingAgain(_ number: UInt32, _ effects: inout [SWIMEffect]) {
+        guard configuration.parts.usesEvidence,
+            let probe = probes.first(where: { $0.number == number }), !probe.isIndirect,
+            let endpoint = others.endpoint(of: probe.target)
+        else { return }
+        send([.ping(number: number, target: probe.target)], to: endpoint, &effects)
     }
 
     /// No answer came directly: let others try, and try over a stream at the same time.

@@ -30,6 +30,10 @@ package struct SWIMMachine: Sendable {
     /// What this agent itself sees of the members that are present; sorted by id.
     package internal(set) var contacts: [Contact] = []
     var isListening = false
+    /// The period and the interval of syncs are long, because others watch over everybody.
+    var isResting = false
+    /// When what another believes was last compared because its digest was another one.
+    var lastComparison: Instant?
     /// How many probes came back late, of the last ones: 0 where the network loses nothing.
     var lateShare = 0.0
     /// When each timer is due, to see that this agent stood still.
@@ -116,6 +120,7 @@ package struct SWIMMachine: Sendable {
         case .synced(let updates): mergeSync(updates, at: now, &effects)
         case .sighted(let endpoint): sighted(endpoint, &effects)
         case .heard(let id): heard(id, at: now, &effects)
+        case .awaits(let id): awaitAnswer(of: id, at: now, &effects)
         case .streamAnswered(let number): answered(number, from: nil, at: now, &effects)
         case .streamOpened(let number): hostAnswered(number)
         case .streamRefused(let number): streamRefused(number, at: now, &effects)
@@ -126,6 +131,7 @@ package struct SWIMMachine: Sendable {
         case .moved(let endpoint): move(to: endpoint, &effects)
         case .leave: leave(&effects)
         }
+        if isResting, input.mayDisturb, !isQuiet { endRest(at: now, &effects) }
     }
 
     /// Every member known, this agent included, sorted by id.
@@ -204,6 +210,7 @@ package struct SWIMMachine: Sendable {
             relay(number, target: target, at: endpoint, for: source, &effects)
         case .nack(let number): nacked(number, by: sender, at: now, &effects)
         case .update(let update): merge(update, at: now, &effects)
+        case .digest(let digest): compare(digest, of: sender, at: source, now, &effects)
         }
     }
 
@@ -215,7 +222,9 @@ package struct SWIMMachine: Sendable {
         noticeLag(of: timer, at: now, &effects)
         switch timer {
         case .period: beginPeriod(at: now, &effects)
-        case .probeTimeout(let number): probeIndirectly(number, &effects)
+        case .probeTimeout(let number):
+            pingAgain(number, &effects)
+            probeIndirectly(number, &effects)
         case .probeFailure(let number): failed(number, at: now, &effects)
         case .secondLook(let id): lookAgain(at: id, now, &effects)
         case .silence: listen(at: now, &effects)

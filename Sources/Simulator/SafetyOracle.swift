@@ -191,10 +191,11 @@ struct SafetyOracle {
     mutating func sees(
         _ bytes: Span<UInt8>,
         from host: SimulatedHost,
+        to target: SimulatedHost?,
         _ simulation: Simulation
     ) -> ObeyedHeartbeat? {
         // Election messages travel alone; the others need not be looked at here.
-        switch ElectionGlance(bytes) {
+        switch ElectionGlance(bytes, from: host.identity, to: target?.identity) {
         case nil: break
         case .heartbeat(let ballot, let sequence):
             guard simulation.lease.isNew(ballot, sequence, host), let core = host.core else {
@@ -234,7 +235,8 @@ struct SafetyOracle {
                 if !reply.isGranted {
                     simulation.statistics.records["preVote.refused", default: 0] += 1
                 }
-            case .heartbeat, .heartbeatReply, .preVoteRequest, .resign, .configuration,
+            case .heartbeat, .heartbeatReply, .beat, .beatObeyed, .preVoteRequest, .resign,
+                .configuration,
                 .transferOffer, .transferAnswer, .handOver, .release:
                 break
             }

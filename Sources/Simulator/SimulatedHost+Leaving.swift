@@ -92,8 +92,13 @@ extension SimulatedHost {
         }
     }
 
+    /// Somebody asks it to take no work any more, or to take work again; the latter again when it
+    /// runs, if it does not run now.
     func drain(_ isDrained: Bool) {
-        guard let loop, let core else { return }
+        guard let loop, let core else {
+            isUndrainDue = !isDrained
+            return
+        }
         let action = {
             if isDrained {
                 _ = core.depart(isForGood: false) { _ in }

@@ -33,6 +33,8 @@ final class SimulatedHost: @unchecked Sendable {
 
     /// How many faults keep it down, and how many keep it from running.
     private var outages = 0
+    /// Somebody wants it to take work again as soon as it runs.
+    var isUndrainDue = false
     private var powerCuts = 0
     private var stalls = 0
     /// How far it is with leaving its cluster, if it was asked to.
@@ -112,6 +114,9 @@ final class SimulatedHost: @unchecked Sendable {
         simulation.traceState(of: self)
         simulation.quality.starts(index, at: simulation.now)
         loop.execute { core.start(seeds: seeds, remembered: record.peers) }
+        guard isUndrainDue else { return }
+        isUndrainDue = false
+        drain(false)
     }
 
     private var configuration: CoreConfiguration {

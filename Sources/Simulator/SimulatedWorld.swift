@@ -47,10 +47,14 @@ extension SimulatedWorld: DatagramTransport {
     func send(_ bytes: Span<UInt8>, to destination: Endpoint) {
         simulation.statistics.sentCount += 1
         simulation.statistics.sentByteCount += bytes.count
-        let obeyed = simulation.safety.sees(bytes, from: host, simulation)
-        guard let target = simulation.index(of: destination.address),
-            destination.port == SimulatedHost.agentPort
-        else { return }
+        let target = simulation.index(of: destination.address)
+        let obeyed = simulation.safety.sees(
+            bytes,
+            from: host,
+            to: target.map { simulation.hosts[$0] },
+            simulation
+        )
+        guard let target, destination.port == SimulatedHost.agentPort else { return }
         let packet = simulation.emptyPacket()
         packet.fill(from: host.index, to: target, bytes, obeyed: obeyed)
         switch simulation.network.fate(

@@ -67,7 +67,9 @@ extension Simulation {
     private func about(_ message: Message) -> String {
         switch message {
         case .gossip: "gossip"
-        case .election(.heartbeat), .election(.heartbeatReply): "heartbeat"
+        case .election(.heartbeat), .election(.heartbeatReply), .election(.beat),
+            .election(.beatObeyed):
+            "heartbeat"
         case .election: "vote"
         case .placement: "placement"
         case .beacon: "beacon"
@@ -102,6 +104,7 @@ extension Simulation {
         case .nack(let number): "nack #\(number)"
         case .update(let update):
             "\(name(of: update.id)) is \(update.state)@\(update.incarnation)"
+        case .digest(let digest): "digest \(digest)"
         }
     }
 
@@ -119,6 +122,10 @@ extension Simulation {
         case .heartbeatReply(let reply):
             "heartbeat \(reply.sequence) of \(text(reply.ballot)) "
                 + (reply.isObeyed ? "obeyed" : "refused, term \(reply.term)")
+        case .beat(let beat):
+            "beat \(beat.sequence) of term \(beat.term) with "
+                + "\(beat.weight.followerCount) followers"
+        case .beatObeyed(let answer): "beat \(answer.sequence) of term \(answer.term) obeyed"
         case .resign(let ballot): "resigns \(text(ballot))"
         case .configuration(let newer):
             "voters \(newer.id.term).\(newer.id.version): "

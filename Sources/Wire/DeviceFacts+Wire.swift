@@ -22,6 +22,7 @@ extension DeviceFacts {
             bytes.append(bigEndian: gap.tag)
             bytes.append(gap.failures.rawValue)
         }
+        if vocabulary != .first { bytes.append(vocabulary.rawValue) }
     }
 
     /// Reads a length-prefixed block; what a newer version added at its end is passed over, and
@@ -63,6 +64,7 @@ extension DeviceFacts {
         var condition = DeviceCondition()
         var policy: ElectionPolicy?
         var gaps: [ReachGap] = []
+        var vocabulary = Vocabulary.first
         if inner.offset < block.count {
             condition = try DeviceCondition(block, &inner)
             policy = try ElectionPolicy(block, &inner)
@@ -71,6 +73,7 @@ extension DeviceFacts {
                 inner throws(WireError) in try ReachGap(block, &inner)
             }
         }
+        if inner.offset < block.count { vocabulary = Vocabulary(try inner.integer(block)) }
         return DeviceFacts(
             name: name,
             memoryTotal: ByteCount(total),
@@ -81,7 +84,8 @@ extension DeviceFacts {
             models: models,
             condition: condition,
             policy: policy,
-            gaps: gaps
+            gaps: gaps,
+            vocabulary: vocabulary
         )
     }
 }

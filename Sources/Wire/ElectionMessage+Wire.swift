@@ -11,6 +11,11 @@ extension ElectionMessage {
         case .preVoteReply(let reply), .voteReply(let reply): reply.encode(into: &bytes)
         case .heartbeat(let heartbeat): heartbeat.encode(into: &bytes)
         case .heartbeatReply(let reply): reply.encode(into: &bytes)
+        case .beat(let beat): beat.encode(into: &bytes)
+        case .beatObeyed(let answer):
+            bytes.append(count: answer.term)
+            bytes.append(count: UInt64(answer.sequence))
+            bytes.append(bigEndian: answer.tag)
         case .resign(let ballot), .transferOffer(let ballot), .release(let ballot):
             bytes.append(ballot)
         case .configuration(let configuration): configuration.encode(into: &bytes)
@@ -36,6 +41,8 @@ extension ElectionMessage {
             heartbeat.configuration == nil ? .heartbeat : .quorumHeartbeat
         case .heartbeatReply(let reply):
             reply.configuration == nil ? .heartbeatReply : .quorumHeartbeatReply
+        case .beat: .beat
+        case .beatObeyed: .beatObeyed
         case .resign: .resign
         case .configuration: .configuration
         case .transferOffer: .transferOffer
@@ -63,6 +70,8 @@ extension ElectionMessage {
             var reply = try HeartbeatReply(bytes, &reader)
             reply.configuration = try reader.configurationID(bytes)
             self = .heartbeatReply(reply)
+        case .beat: self = .beat(try Beat(bytes, &reader))
+        case .beatObeyed: self = .beatObeyed(try BeatObeyed(bytes, &reader))
         case .resign: self = .resign(try reader.ballot(bytes))
         case .configuration: self = .configuration(try VoterConfiguration(bytes, &reader))
         case .transferOffer: self = .transferOffer(try reader.ballot(bytes))
@@ -71,8 +80,8 @@ extension ElectionMessage {
             let ballot = try reader.ballot(bytes)
             self = .handOver(HandOver(ballot: ballot, target: try reader.node(bytes)))
         case .release: self = .release(try reader.ballot(bytes))
-        case .ping, .ack, .pingRequest, .nack, .update, .workerOrder, .workerReport, .wanted,
-            .progress, .transfers, .beacon:
+        case .ping, .ack, .pingRequest, .nack, .update, .digest, .workerOrder, .workerReport,
+            .wanted, .progress, .transfers, .beacon:
             throw .badValue(field: "kind", value: UInt64(kind.rawValue))
         }
     }
@@ -141,6 +150,33 @@ extension ElectionMessage.HeartbeatReply {
             isObeyed: isObeyed,
             term: try reader.integer(bytes)
         )
+    }
+}
+
+extension ElectionMessage.Beat {
+    func encode(into bytes: inout [UInt8]) {
+        bytes.append(count: term)
+        bytes.append(count: UInt64(sequence))
+        bytes.append(count: UInt64(weight.followerCount) << 1 | (weight.isServing ? 1 : 0))
+    }
+
+    init(_ bytes: Span<UInt8>, _ reader: inout WireReader) throws(WireError) {
+        let term = try reader.count(bytes, "term", UInt64.self)
+        let sequence = try reader.count(bytes, "sequence", UInt32.self)
+        let raw = try reader.count(bytes, "weight", UInt64.self)
+        guard let followers = UInt16(exactly: raw >> 1) else {
+            throw .badValue(field: "weight", value: raw)
+        }
+        let weight = MasterWeight(isServing: raw & 1 == 1, followerCount: followers)
+        self.init(term: term, sequence: sequence, weight: weight)
+    }
+}
+
+extension ElectionMessage.BeatObeyed {
+    init(_ bytes: Span<UInt8>, _ reader: inout WireReader) throws(WireError) {
+        let term = try reader.count(bytes, "term", UInt64.self)
+        let sequence = try reader.count(bytes, "sequence", UInt32.self)
+        self.init(term: term, sequence: sequence, tag: try reader.integer(bytes))
     }
 }
 

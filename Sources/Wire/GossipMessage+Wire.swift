@@ -22,6 +22,9 @@ extension GossipMessage {
         case .update(let update):
             bytes.append(MessageKind.update.rawValue)
             update.encode(into: &bytes)
+        case .digest(let digest):
+            bytes.append(MessageKind.digest.rawValue)
+            bytes.append(bigEndian: digest)
         }
     }
 
@@ -41,10 +44,12 @@ extension GossipMessage {
             )
         case .nack: self = .nack(number: try reader.integer(bytes))
         case .update: self = .update(try MemberUpdate(bytes, &reader))
+        case .digest: self = .digest(try reader.integer(bytes))
         case .preVoteRequest, .preVoteReply, .voteRequest, .voteReply, .heartbeat,
             .heartbeatReply, .resign, .quorumPreVoteRequest, .quorumVoteRequest, .quorumHeartbeat,
             .quorumHeartbeatReply, .configuration, .transferOffer, .transferAnswer, .handOver,
-            .release, .workerOrder, .workerReport, .wanted, .progress, .transfers, .beacon:
+            .release, .workerOrder, .workerReport, .wanted, .progress, .transfers, .beat,
+            .beatObeyed, .beacon:
             throw .badValue(field: "kind", value: UInt64(kind.rawValue))
         }
     }

@@ -19,6 +19,7 @@ enum MessageKind: UInt8 {
     case pingRequest = 3
     case nack = 4
     case update = 5
+    case digest = 6
     case preVoteRequest = 16
     case preVoteReply = 17
     case voteRequest = 18
@@ -40,6 +41,8 @@ enum MessageKind: UInt8 {
     case wanted = 34
     case progress = 35
     case transfers = 36
+    case beat = 40
+    case beatObeyed = 41
     case beacon = 48
 }
 
@@ -61,12 +64,12 @@ extension Message {
         var reader = WireReader(offset: 0, facts: facts)
         guard let kind = MessageKind(rawValue: try reader.integer(bytes)) else { return nil }
         switch kind {
-        case .ping, .ack, .pingRequest, .nack, .update:
+        case .ping, .ack, .pingRequest, .nack, .update, .digest:
             self = .gossip(try GossipMessage(kind, bytes, &reader))
         case .preVoteRequest, .preVoteReply, .voteRequest, .voteReply, .heartbeat,
             .heartbeatReply, .resign, .quorumPreVoteRequest, .quorumVoteRequest, .quorumHeartbeat,
             .quorumHeartbeatReply, .configuration, .transferOffer, .transferAnswer, .handOver,
-            .release:
+            .release, .beat, .beatObeyed:
             self = .election(try ElectionMessage(kind, bytes, &reader))
         case .workerOrder, .workerReport, .wanted, .progress, .transfers:
             self = .placement(try PlacementMessage(kind, bytes, &reader))

@@ -53,10 +53,11 @@ extension PlacementMessage {
             self = .wanted(WantedState(ballot: ballot, version: version, model: model))
         case .progress: self = .progress(try LaunchReport(bytes, &reader))
         case .transfers: self = .transfers(try TransferReport(bytes, &reader))
-        case .ping, .ack, .pingRequest, .nack, .update, .preVoteRequest, .preVoteReply,
+        case .ping, .ack, .pingRequest, .nack, .update, .digest, .preVoteRequest, .preVoteReply,
             .voteRequest, .voteReply, .heartbeat, .heartbeatReply, .resign, .quorumPreVoteRequest,
             .quorumVoteRequest, .quorumHeartbeat, .quorumHeartbeatReply, .configuration,
-            .transferOffer, .transferAnswer, .handOver, .release, .beacon:
+            .transferOffer, .transferAnswer, .handOver, .release, .beat, .beatObeyed,
+            .beacon:
             throw .badValue(field: "kind", value: UInt64(kind.rawValue))
         }
     }

@@ -36,6 +36,30 @@ struct WireReader {
         return value == 1
     }
 
+    /// A number in as few bytes as it needs: seven bits a byte, the lowest first.
+    mutating func count<Value: FixedWidthInteger & UnsignedInteger>(
+        _ bytes: Span<UInt8>,
+        _ field: String,
+        _: Value.Type = Value.self
+    ) throws(WireError) -> Value {
+        var value: UInt64 = 0
+        for shift in stride(from: UInt64(0), through: 63, by: 7) {
+            let byte: UInt8 = try integer(bytes)
+            let bits = UInt64(byte & 0x7F)
+            value |= bits << shift
+            // One way to write each number: no byte too many, no bit that falls off.
+            guard (bits << shift) >> shift == bits, byte != 0 || shift == 0 else {
+                throw .badValue(field: field, value: UInt64(byte))
+            }
+            guard byte < 0x80 else { continue }
+            guard let exact = Value(exactly: value) else {
+                throw .badValue(field: field, value: value)
+            }
+            return exact
+        }
+        throw .badValue(field: field, value: value)
+    }
+
     mutating func ballot(_ bytes: Span<UInt8>) throws(WireError) -> Ballot {
         let term: UInt64 = try integer(bytes)
         return Ballot(term: term, node: try node(bytes))
@@ -97,6 +121,17 @@ extension [UInt8] {
 
     mutating func append(flag: Bool) {
         append(flag ? 1 as UInt8 : 0)
+    }
+
+    /// In as few bytes as it needs: seven bits a byte, the lowest first, the high bit set if more
+    /// follow.
+    mutating func append(count: UInt64) {
+        var rest = count
+        while rest >= 0x80 {
+            append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        append(UInt8(rest))
     }
 
     /// A length byte and UTF-8; texts are bounded where they are made.

@@ -4,7 +4,9 @@ import Processes
 
 /// Whose agents are measured, and how their output is read.
 enum BenchAgentKind: Sendable, Equatable {
-    case caravan
+    ///
+    /// Agents of a cluster with a key find it in their state folders.
+    case caravan(isOpen: Bool)
     /// hashicorp's, at the path.
     case serf(String)
 
@@ -24,12 +26,13 @@ enum BenchAgentKind: Sendable, Equatable {
         cluster: String
     ) -> ChildCommand {
         switch self {
-        case .caravan:
+        case .caravan(let isOpen):
             var arguments = [
-                "agent", "--open", "--name", name, "--cluster", cluster, "--bind", "\(address)",
-                "--state", "\(folder)/\(name)", "--models", "\(folder)/models",
-                "--memory", "1GiB", "--no-discovery",
+                "agent", "--name", name, "--cluster", cluster, "--bind", "\(address)",
+                "--state", stateFolder(of: name, in: folder), "--models", "\(folder)/models",
+                "--memory", "1GiB",
             ]
+            if isOpen { arguments.append("--open") }
             if let seed { arguments += ["--seed", "\(seed)"] }
             // No llama.cpp is looked for: membership is what is measured.
             return ChildCommand(
@@ -46,6 +49,8 @@ enum BenchAgentKind: Sendable, Equatable {
             return ChildCommand(executable: path, arguments: arguments)
         }
     }
+
+    func stateFolder(of name: String, in folder: String) -> String { "\(folder)/\(name)" }
 
     enum Word: Equatable {
         case joined(String)

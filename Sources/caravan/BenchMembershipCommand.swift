@@ -40,6 +40,9 @@ struct BenchMembershipCommand: AsyncParsableCommand {
     @Flag(help: "Stop four agents for 16 s, let them run for 0.25 s, and so on, for 60 s.")
     var stall = false
 
+    @Flag(help: "Run the agents without a key, so that nothing is sealed.")
+    var open = false
+
     @Flag(help: "Leave serf out.")
     var noSerf = false
 
@@ -58,7 +61,7 @@ struct BenchMembershipCommand: AsyncParsableCommand {
             try await runStall()
             return
         }
-        var kinds: [BenchAgentKind] = [.caravan]
+        var kinds: [BenchAgentKind] = [.caravan(isOpen: open)]
         if !noSerf {
             if let serf = ProcessTools.find("serf") {
                 kinds.append(.serf(serf))
@@ -99,7 +102,7 @@ struct BenchMembershipCommand: AsyncParsableCommand {
         )
         let results = Collected<StallResult>()
         try await Signals.run {
-            let bench = MembershipBench(kind: .caravan, plan: plan)
+            let bench = MembershipBench(kind: .caravan(isOpen: open), plan: plan)
             results.append(try await bench.runStall(stalled: 4))
         }
         guard let result = results.all.first else { throw ExitCode(1) }

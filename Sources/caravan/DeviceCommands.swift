@@ -70,7 +70,7 @@ struct LeaveCommand: AsyncParsableCommand {
             says goodbye and ends. Under --policy quorum it gives its vote up, which stopping an \
             agent in another way does not.
 
-            With --drain it stays, but takes no work until --undo or until its agent starts again.
+            With --drain it stays, but takes no work until --undo, also when its agent starts again.
 
             Exit codes: 0 it went (or is drained), 1 it did not.
             """

@@ -1,6 +1,8 @@
+import Agent
 import FoundationEssentials
 import Primitives
 import Processes
+import SecureChannel
 import Synchronization
 
 struct BenchPlan: Sendable {
@@ -117,6 +119,7 @@ final class MembershipBench: Sendable {
         )
         let outcome: Swift.Result<Result, any Error>
         do {
+            try shareKey()
             try await network.make()
             outcome = .success(try await work())
         } catch {
@@ -125,6 +128,16 @@ final class MembershipBench: Sendable {
         // Not cancellable: whoever pressed Ctrl-C wants nothing left behind.
         await Task.detached { await self.tidyUp() }.value
         return try outcome.get()
+    }
+
+    /// What `caravan init` and `caravan join` leave on devices.
+    private func shareKey() throws {
+        guard case .caravan(isOpen: false) = kind else { return }
+        let ring = KeyRing(.random())
+        for index in 0..<plan.agentCount {
+            let folder = kind.stateFolder(of: name(index), in: folder)
+            try ClusterKeyFile(stateFolder: folder).write(ring)
+        }
     }
 
     private func tidyUp() async {

@@ -9,14 +9,19 @@ struct FactsDamperTests {
         available: UInt64 = 500,
         power: PowerSource = .battery(50),
         temperature: UInt8? = 40,
-        models: [UInt64] = []
+        models: [UInt64] = [],
+        uptime: UInt8 = 0
     ) -> DeviceFacts {
         DeviceFacts(
             name: "n",
             memoryTotal: ByteCount(1000),
             memoryAvailable: ByteCount(available),
             models: models,
-            condition: DeviceCondition(power: power, temperature: temperature)
+            condition: DeviceCondition(
+                power: power,
+                temperature: temperature,
+                uptime: UptimeStep(uptime)
+            )
         )
     }
 
@@ -58,6 +63,16 @@ struct FactsDamperTests {
         let drift = (0...10).map { (100 * $0, Self.facts(power: .battery(UInt8(50 - $0)))) }
         let expected = (0...10).map { $0 % 5 == 0 }
         #expect(told(drift) == expected)
+    }
+
+    @Test func `uptime is told at every other doubling, or along with other news`() {
+        let alone = (0...6).map { (60 << $0, Self.facts(uptime: UInt8($0))) }
+        #expect(told(alone) == [true, false, true, false, true, false, true])
+        let along: [(Int, DeviceFacts)] = [
+            (0, Self.facts()), (60, Self.facts(models: [7], uptime: 1)),
+            (180, Self.facts(models: [7], uptime: 2)), (420, Self.facts(models: [7], uptime: 3)),
+        ]
+        #expect(told(along) == [true, true, false, true])
     }
 
     @Test func `what is told is what was measured`() {

@@ -36,6 +36,8 @@ final class ElectionCluster {
     private(set) var now = Instant.origin
     /// Of the machines that start from now on.
     var policy = ElectionPolicy.available
+    /// Every other device has not been updated yet.
+    var hearsBeats: (_ index: Int) -> Bool = { $0 % 2 == 0 }
     var loss = 0.0
     var duplication = 0.0
     /// The chance of a crash before each effect.
@@ -48,6 +50,7 @@ final class ElectionCluster {
     private var reigned: [Term: Int] = [:]
     private var schedule = Schedule<Happening>()
     private var generator: SeededGenerator
+    private(set) var beatsObeyed = 0
     private var nextToken = 0
     /// Counts what membership noticed; only the last view arrives.
     private var noticed = 0
@@ -98,7 +101,8 @@ final class ElectionCluster {
                 holdsWantedModel: true,
                 hasEngine: true,
                 node: Self.id($0),
-                policy: nodes[$0].life == 0 ? policy : nodes[$0].machine.configuration.policy
+                policy: nodes[$0].life == 0 ? policy : nodes[$0].machine.configuration.policy,
+                hearsBeats: hearsBeats($0)
             )
         }
         handle(.members(standings), at: index)
@@ -167,6 +171,7 @@ final class ElectionCluster {
         case .send(let message, let node):
             checkIsOnDisk(message, of: index)
             let to = Self.index(node)
+            checkIsUnderstood(message, by: to)
             for _ in 0..<(generator.fraction() < duplication ? 2 : 1) {
                 let delay = generator.duration(in: latency)
                 guard generator.fraction() >= loss, passes(index, to) else { continue }
@@ -233,8 +238,24 @@ final class ElectionCluster {
         case .heartbeatReply(let reply) where reply.isObeyed:
             #expect(disk.obeyed == reply.ballot && disk.term >= reply.ballot.term)
             #expect(disk.configuration?.id == reply.configuration)
+        case .beat(let beat):
+            #expect(disk.obeyed == Ballot(term: beat.term, node: Self.id(index)))
+            #expect(disk.configuration == nil)
+        case .beatObeyed(let answer):
+            #expect(disk.obeyed?.term == answer.term && disk.term == answer.term)
         case .preVoteRequest, .preVoteReply, .voteReply, .heartbeatReply, .resign, .configuration,
             .transferOffer, .transferAnswer, .handOver, .release:
+            break
+        }
+    }
+
+    private func checkIsUnderstood(_ message: ElectionMessage, by index: Int) {
+        switch message {
+        case .beat: #expect(hearsBeats(index), "a beat to who does not know beats")
+        case .beatObeyed: beatsObeyed += 1
+        case .preVoteRequest, .preVoteReply, .voteRequest, .voteReply, .heartbeat,
+            .heartbeatReply, .resign, .configuration, .transferOffer, .transferAnswer, .handOver,
+            .release:
             break
         }
     }

@@ -118,3 +118,55 @@ struct LeaseTests {
         #expect(driven.wouldVote(term: 10, for: 3), "it fell silent")
     }
 }
+
+struct BeatTests {
+    @Test func `who understands beats gets them, and answers in as few words while it obeys`() {
+        let cluster = ElectionCluster(count: 4, seed: 1)
+        cluster.startAll()
+        cluster.run(for: .seconds(20))
+        #expect(cluster.isSettled)
+        let before = cluster.beatsObeyed
+        cluster.run(for: .seconds(6))
+        // Every other device understands them, the master may be one of these.
+        #expect(10...20 ~= cluster.beatsObeyed - before)
+    }
+
+    @Test func `a beat of a lower ballot is refused in all words`() {
+        let driven = Driven()
+        _ = driven.hearHeartbeat(term: 9, from: 3)
+        let weight = MasterWeight(isServing: false, followerCount: 1)
+        func answers(_ term: UInt64, _ node: UInt128) -> [ElectionMessage] {
+            driven.hear(.beat(.init(term: term, sequence: 7, weight: weight)), from: node)
+                .compactMap { if case .send(let message, _) = $0 { message } else { nil } }
+        }
+        #expect(
+            answers(9, 3) == [.beatObeyed(.init(term: 9, sequence: 7, tag: NodeID(3).tag))]
+        )
+        let refusal = ElectionMessage.HeartbeatReply(
+            ballot: Ballot(term: 8, node: NodeID(2)),
+            sequence: 7,
+            isObeyed: false,
+            term: 9
+        )
+        #expect(answers(8, 2) == [.heartbeatReply(refusal)])
+    }
+
+    @Test func `an obeyed beat extends the lease of its own ballot alone`() throws {
+        let driven = Driven()
+        driven.handle(.timer(.election))
+        let ballot = Ballot(term: 1, node: NodeID(1))
+        let grant = ElectionMessage.VoteReply(ballot: ballot, isGranted: true, term: 0)
+        _ = driven.hear(.preVoteReply(grant), from: 2)
+        _ = driven.hear(.voteReply(grant), from: 2)
+        let sent = driven.now
+        driven.now += .milliseconds(100)
+        let tag = NodeID(1).tag
+        _ = driven.hear(.beatObeyed(.init(term: 0, sequence: 1, tag: tag)), from: 2)
+        _ = driven.hear(.beatObeyed(.init(term: 1, sequence: 2, tag: tag)), from: 2)
+        let before = NodeID(0xA0A1_A2A3_0000_0000_0000_0000_0000_0001)
+        _ = driven.hear(.beatObeyed(.init(term: 1, sequence: 1, tag: before.tag)), from: 2)
+        #expect(try #require(driven.leaseEnd) <= driven.now)
+        _ = driven.hear(.beatObeyed(.init(term: 1, sequence: 1, tag: tag)), from: 2)
+        #expect(driven.leaseEnd == sent + .milliseconds(1500))
+    }
+}

@@ -29,7 +29,7 @@ struct TransferTests {
     func `mastership goes to the named device within a tenth of a second`(
         policy: ElectionPolicy
     ) {
-        for seed in 0..<10 as Range<UInt64> {
+        for seed in 0..<100 as Range<UInt64> {
             let cluster = settled(5, seed: seed, policy)
             let master = cluster.masters[0]
             let target = (master + 2) % 5

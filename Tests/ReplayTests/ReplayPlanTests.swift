@@ -1,4 +1,5 @@
 import Namespaces
+import Primitives
 import Simulator
 import Testing
 
@@ -62,6 +63,16 @@ import Testing
             try ReplayPlan(scenario, ReplayPlan.Options(), nodeLimit: 64)
         }
         #expect(error?.description.hasPrefix("fault 2 ") == true)
+    }
+
+    @Test func `a scenario of another policy than the agents run is refused`() throws {
+        var quorum = try scenario(split)
+        quorum.policy = .quorum
+        let refused = quorum
+        let error = #expect(throws: ReplayError.self) {
+            try ReplayPlan(refused, ReplayPlan.Options(), nodeLimit: 64)
+        }
+        #expect(error?.description.contains("policy quorum") == true)
     }
 
     @Test func `what is asked for must be in the scenario`() throws {

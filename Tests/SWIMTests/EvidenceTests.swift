@@ -28,6 +28,23 @@ struct EvidenceTests {
         }
     }
 
+    @Test(arguments: [2, 3, 10])
+    func `a process whose socket outlives its streams is dead within 0.6 s, too`(count: Int) {
+        for seed in 0..<5 as Range<UInt64> {
+            let cluster = SWIMCluster(count: count, seed: seed)
+            cluster.startAll()
+            cluster.run(for: .seconds(8))
+            cluster.crash(1)
+            cluster.nodes[1].refuses = false
+            cluster.run(for: .milliseconds(40))
+            cluster.nodes[1].refuses = true
+            let time = cluster.run(for: .seconds(20)) { $0.isGone(1) }
+            let isInTime = (time ?? .seconds(99)) < .milliseconds(560)
+            #expect(isInTime, "seed \(seed): \(String(describing: time))")
+            #expect(cluster.suspicions { $0 != SWIMCluster.id(1) } == 0)
+        }
+    }
+
     @Test func `in a large cluster the news of a watched death are everywhere within a second`() {
         let cluster = SWIMCluster(count: 48, seed: 1)
         cluster.startAll()
@@ -104,7 +121,7 @@ struct EvidenceTests {
         for seed in 0..<8 as Range<UInt64> {
             let cluster = SWIMCluster(count: 10, seed: seed)
             cluster.startAll()
-            cluster.beat(every: .milliseconds(500), from: 0, for: .seconds(40))
+            cluster.beat(every: .milliseconds(600), from: 0, for: .seconds(40))
             cluster.run(for: .seconds(15))
             cluster.kill(7)
             guard let time = cluster.run(for: .seconds(30), until: { $0.isGone(7) }) else {

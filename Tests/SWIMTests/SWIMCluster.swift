@@ -128,6 +128,15 @@ final class SWIMCluster {
         )
     }
 
+    /// Every two keep an idle stream.
+    func watchAll() {
+        for index in nodes.indices {
+            for other in nodes.indices where other != index {
+                handle(.watch(Self.id(other), stands: true), at: index)
+            }
+        }
+    }
+
     func run(for duration: Duration) {
         run(for: duration) { _ in false }
     }
@@ -214,10 +223,11 @@ final class SWIMCluster {
             }
             handle(.synced(updates), at: to)
         case .beat(let master):
-            for follower in nodes.indices
-            where follower != master && nodes[master].isRunning && nodes[follower].isRunning
-                && passes(master, follower, .datagram) && passes(follower, master, .datagram)
-            {
+            for follower in nodes.indices where follower != master && nodes[master].isRunning {
+                handle(.awaits(Self.id(follower)), at: master)
+                guard nodes[follower].isRunning, passes(master, follower, .datagram),
+                    passes(follower, master, .datagram)
+                else { continue }
                 tell(.heard(Self.id(master)), to: follower)
                 tell(.heard(Self.id(follower)), to: master, trips: 2)
             }

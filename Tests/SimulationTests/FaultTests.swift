@@ -74,6 +74,24 @@ struct FaultTests {
         return Simulation(scenario: try scenario(text), seed: 2).run().statistics.records
     }
 
+    @Test func `a device that was drained is still drained when it starts again, until undone`()
+        throws
+    {
+        let crash = #"{"at":"20s","for":"3s","crash":{"node":"n3"}}"#
+        #expect(try records(crash)["agent.drained"] == nil)
+        let drained = #"{"at":"15s","for":"30s","drain":{"node":"n3"}},"#
+        #expect(try records(drained + crash)["agent.drained"] == 1)
+        // Undone in between, or while it was away.
+        let undone = #"{"at":"15s","for":"4s","drain":{"node":"n3"}},"#
+        #expect(try records(undone + crash)["agent.drained"] == nil)
+        let again = #",{"at":"40s","for":"3s","crash":{"node":"n3"}}"#
+        let away = #"{"at":"15s","for":"6s","drain":{"node":"n3"}},"#
+        #expect(try records(away + crash + again)["agent.drained"] == 1)
+        // Who left for good takes work when it comes back.
+        let left = #"{"at":"15s","for":"10s","leave":{"node":"n3"}}"#
+        #expect(try records(left)["agent.drained"] == nil)
+    }
+
     @Test func `a full disk is complained of, and llama-server that aborts is replaced`() throws {
         #expect(try records("")["agent.state.unwritable"] == nil)
         #expect(try records("")["placement.server.ended"] == nil)

@@ -41,6 +41,8 @@ struct StoredScenarioTests {
         ("swarm-more", 140), ("swarm-more", 43),
         // S2 and settled: devices that leave while others come and go.
         ("swarm-leave", 18), ("swarm-leave", 23), ("swarm-leave", 28), ("swarm-leave", 39),
+        // S2: an obeyed beat that arrived at the next device with the address of the one meant.
+        ("swarm-crash", 20_783_000_010),
     ])
     func `what was found once stays mended`(name: String, seed: UInt64) throws {
         let result = Simulation(scenario: try storedScenario(name), seed: seed).run()

@@ -35,6 +35,25 @@ extension ElectionMessage {
                         ? nil : try ConfigurationID(fields.object("configuration"))
                 )
             )
+        case "beat":
+            self = .beat(
+                Beat(
+                    term: try fields.integer("term"),
+                    sequence: try fields.integer("sequence"),
+                    weight: MasterWeight(
+                        isServing: try fields.flag("serving"),
+                        followerCount: try fields.integer("followers")
+                    )
+                )
+            )
+        case "beatObeyed":
+            self = .beatObeyed(
+                BeatObeyed(
+                    term: try fields.integer("term"),
+                    sequence: try fields.integer("sequence"),
+                    tag: try fields.integer("tag")
+                )
+            )
         case "resign": self = .resign(try Ballot(fields.object("ballot")))
         case "configuration":
             self = .configuration(try VoterConfiguration(fields.object("configuration")))

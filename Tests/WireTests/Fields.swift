@@ -178,6 +178,7 @@ extension GossipMessage {
                 endpoint: try fields.endpoint("endpoint")
             )
         case "nack": self = .nack(number: try fields.integer("number"))
+        case "digest": self = .digest(try fields.integer("digest"))
         case "update": self = .update(try MemberUpdate(fields.object("update")))
         default: return nil
         }
@@ -219,7 +220,10 @@ extension DeviceFacts {
             models: try fields.tags("models"),
             condition: try DeviceCondition(fields),
             policy: try fields.has("policy") ? named(fields.text("policy")) : nil,
-            gaps: try fields.has("gaps") ? fields.objects("gaps").map(ReachGap.init) : []
+            gaps: try fields.has("gaps") ? fields.objects("gaps").map(ReachGap.init) : [],
+            vocabulary: Vocabulary(
+                try fields.has("vocabulary") ? fields.integer("vocabulary") : 0
+            )
         )
     }
 }

@@ -5,7 +5,7 @@ import Wire
 
 /// What arrives may be anything: it is decoded or refused, never more.
 struct MalformedBytesTests {
-    static let messageKinds: [UInt8] = Array(1...5) + Array(16...36) + [48]
+    static let messageKinds: [UInt8] = Array(1...6) + Array(16...36) + [40, 41, 48]
     static let frameKinds: [UInt8] = Array(1...12)
 
     @Test(arguments: 0..<WireHeader.byteCount)

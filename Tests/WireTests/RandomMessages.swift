@@ -43,11 +43,12 @@ struct RandomMessages {
     }
 
     mutating func gossip() -> GossipMessage {
-        switch generator.below(6) {
+        switch generator.below(7) {
         case 0: .ping(number: integer(), target: node())
         case 1: .ack(number: integer())
         case 2: .pingRequest(number: integer(), target: node(), endpoint: endpoint())
         case 3: .nack(number: integer())
+        case 4: .digest(integer())
         default: .update(update())
         }
     }
@@ -77,7 +78,8 @@ struct RandomMessages {
             policy: [nil, .available, .quorum][generator.below(3)],
             gaps: (0..<generator.below(30)).map { _ in
                 ReachGap(tag: integer(), failures: ReachGap.Failures(rawValue: integer()))
-            }
+            },
+            vocabulary: flag() ? Vocabulary(integer()) : .first
         )
     }
 
@@ -95,7 +97,7 @@ struct RandomMessages {
     }
 
     private mutating func election() -> ElectionMessage {
-        switch generator.below(12) {
+        switch generator.below(14) {
         case 0: .preVoteRequest(.init(ballot(), flag() ? configuration().id : nil))
         case 1: .preVoteReply(voteReply())
         case 2: .voteRequest(.init(ballot(), flag() ? configuration().id : nil))
@@ -130,6 +132,18 @@ struct RandomMessages {
             )
         case 9: .handOver(ElectionMessage.HandOver(ballot: ballot(), target: node()))
         case 10: .release(ballot())
+        case 11:
+            .beat(
+                ElectionMessage.Beat(
+                    term: integer(),
+                    sequence: integer(),
+                    weight: MasterWeight(isServing: flag(), followerCount: integer())
+                )
+            )
+        case 12:
+            .beatObeyed(
+                ElectionMessage.BeatObeyed(term: integer(), sequence: integer(), tag: integer())
+            )
         default: .resign(ballot())
         }
     }

@@ -19,7 +19,8 @@ struct SizeTests {
             accelerators: String(repeating: "a", count: 100)
         ),
         policy: .quorum,
-        gaps: Array(repeating: ReachGap(tag: .max, failures: .streams), count: 40)
+        gaps: Array(repeating: ReachGap(tag: .max, failures: .streams), count: 40),
+        vocabulary: .current
     )
 
     @Test(arguments: 0..<20)
@@ -94,9 +95,9 @@ struct SizeTests {
         #expect(byteCount <= Datagram.byteLimit)
     }
 
-    @Test func `a ping and an update at its limits fit in a datagram`() {
+    @Test func `a digest, a ping and an update at its limits fit in a datagram`() {
         let facts = Self.largestFacts
-        #expect(facts.wireByteCount == 425)
+        #expect(facts.wireByteCount == 426)
         let update = GossipMessage.update(
             MemberUpdate(
                 id: Self.node,
@@ -107,11 +108,11 @@ struct SizeTests {
         let ping = GossipMessage.ping(number: .max, target: Self.node)
         let datagram = Datagram(
             header: Coding.header,
-            messages: [.gossip(ping), .gossip(update)]
+            messages: [.gossip(.digest(.max)), .gossip(ping), .gossip(update)]
         )
         let byteCount = Coding.encoded(datagram).count
-        #expect(update.byteCount == 478)
-        #expect(byteCount == 28 + 23 + 478)
+        #expect(update.byteCount == 479)
+        #expect(byteCount == 28 + 7 + 23 + 479)
         #expect(byteCount <= Datagram.byteLimit)
     }
 
@@ -125,7 +126,7 @@ struct SizeTests {
         )
         let many = Array(repeating: largest, count: Frame.updateLimit + 1)
         let bytes = Coding.encoded(.syncReply(many))
-        #expect(bytes.count == 1 + 2 + Frame.updateLimit * 475)
+        #expect(bytes.count == 1 + 2 + Frame.updateLimit * 476)
         #expect(bytes.count <= Frame.byteLimit)
         #expect(try Frame(decoding: bytes.span) == .syncReply(many.dropLast()))
         #expect(random.update().byteCount <= largest.byteCount)

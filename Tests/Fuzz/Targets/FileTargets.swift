@@ -2,6 +2,7 @@ import Agent
 import EngineStore
 import GGUF
 import Primitives
+import Processes
 import Simulator
 import Telemetry
 
@@ -45,6 +46,33 @@ extension FuzzTarget {
             guard let difference = found ?? nil, let line = difference.first else { return }
             var rest = lines[1]
             _ = TraceComparison.chain(of: line) { rest.popFirst() }
+        },
+        FuzzTarget("device", "files of /proc and /sys: each a path, a zero, its text, a zero") {
+            bytes in
+            var texts: [String: String] = [:]
+            let parts = bytes.texts
+            for place in stride(from: 0, to: parts.count - 1, by: 2) {
+                texts[parts[place]] = parts[place + 1]
+            }
+            let sensors = DeviceSensors(texts: texts)
+            try expect(sensors.threadCount >= 0, "\(sensors.threadCount) threads")
+            try expect(
+                sensors.temperature.map { 1..<150 ~= $0 } ?? true,
+                "\(sensors.temperature ?? 0) degrees"
+            )
+            switch sensors.power {
+            case .unknown, .mains: break
+            case .charging(let percent), .battery(let percent):
+                try expect(percent <= 100, "a battery at \(percent) %")
+            }
+        },
+        FuzzTarget("process", "what the system tells of a process, /proc/PID/stat") { bytes in
+            let text = String(decoding: bytes, as: UTF8.self)
+            for ticksPerSecond in [1, 100, 1024] as [Int64] {
+                guard let account = ProcessAccount(stat: text, ticksPerSecond: ticksPerSecond)
+                else { continue }
+                try expect(account.processorTime >= .zero, "a time before the start")
+            }
         },
         FuzzTarget("log-line", "a line of a log file") { bytes in
             guard let line = LogLine(bytes) else { return }
