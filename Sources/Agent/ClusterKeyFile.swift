@@ -34,10 +34,8 @@ package struct ClusterKeyFile: Sendable {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw AgentProblem("The cluster's key cannot be read: \(path)")
         }
-        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-        if let mode = attributes?[.posixPermissions] as? UInt16 ?? permissions(attributes),
-            mode & 0o077 != 0
-        {
+        let mode = unsafe agent_mode(path)
+        guard mode >= 0, mode & 0o077 == 0 else {
             throw AgentProblem(
                 "Others may read the cluster's key; let nobody but you: chmod 600 \(path)"
             )
@@ -49,10 +47,6 @@ package struct ClusterKeyFile: Sendable {
             )
         }
         return ring
-    }
-
-    private func permissions(_ attributes: [FileAttributeKey: Any]?) -> UInt16? {
-        (attributes?[.posixPermissions] as? Int).map { UInt16(truncatingIfNeeded: $0) }
     }
 
     /// The keys that a file holds; nil if it is damaged.

@@ -150,7 +150,7 @@ extension Discovery: DatagramReceiver {
         }
         switch seal.open([UInt8](copying: bytes)) {
         case .success(let datagram): take(datagram.span, from: source)
-        case .failure(.unknownKey), .failure(.badMagic): return
+        case .failure(.unknownKey), .failure(.badMagic), .failure(.repeated): return
         case .failure(let error):
             observer.refused(
                 "beacon.\(error.reason)",

@@ -47,7 +47,7 @@ package final class ModelsFolder: ModelSource {
         let path = file(of: model.name)
         guard FileManager.default.isReadableFile(atPath: path) else {
             throw LaunchProblem(
-                "The model \(model.name) is not on this device (looked for \(path)): fetch it there with "
+                "The model \(model.name) is not on the master (looked for \(path)): fetch it there with "
                     + "`caravan model get \(model.fileName)`, or start the agent with "
                     + "--models FOLDER"
             )

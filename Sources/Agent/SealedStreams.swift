@@ -18,7 +18,7 @@ actor SealedStreams: StreamTransport {
     private var keys: CurrentKeys
     private var memory = HandshakeMemory()
     /// Streams from outside whose sender is not known yet.
-    private var halfOpen: Set<ObjectIdentifier> = []
+    private var halfOpen = HalfOpenStreams<SealedStream>()
     private var door: Door?
 
     /// Who gets the streams from outside.
@@ -26,8 +26,6 @@ actor SealedStreams: StreamTransport {
         let frames: @Sendable (any StreamConnection) -> @Sendable (StreamEvent) -> Void
         let keys: @Sendable (any StreamConnection, NodeID) -> @Sendable (StreamEvent) -> Void
     }
-
-    static let halfOpenLimit = 64
 
     init(
         _ base: SocketStreamTransport,
@@ -91,7 +89,8 @@ actor SealedStreams: StreamTransport {
                 for: purpose,
                 suite: suite,
                 identity: identity,
-                keys: keys
+                keys: keys,
+                memory: &memory
             )
             return SealedStream(self, on: loop, peer: destination, seal: seal, hello: hello)
         } catch {
@@ -114,7 +113,7 @@ actor SealedStreams: StreamTransport {
     }
 
     private func take(_ stream: SocketStream) -> SealedStream? {
-        guard halfOpen.count < Self.halfOpenLimit else {
+        guard halfOpen.hasRoom(for: stream.peer.address) else {
             refusal("stream.tooManyHalfOpen", "from \(stream.peer)")
             return nil
         }
@@ -124,8 +123,13 @@ actor SealedStreams: StreamTransport {
             peer: stream.peer,
             seal: StreamSeal(accepting: identity, keys: keys)
         )
-        halfOpen.insert(ObjectIdentifier(sealed))
+        let given = halfOpen.add(sealed, from: stream.peer.address)
         sealed.assumeIsolated { $0.begin(stream) }
+        if let given {
+            refusal("stream.tooManyHalfOpen", "from \(given.peer)")
+            // Not while the listener takes the new one.
+            loop.execute { given.close() }
+        }
         return sealed
     }
 
@@ -135,7 +139,7 @@ actor SealedStreams: StreamTransport {
         _ purpose: StreamPurpose
     ) -> (@Sendable (StreamEvent) -> Void)? {
         let door = assumeIsolated { streams in
-            streams.halfOpen.remove(ObjectIdentifier(sealed))
+            streams.halfOpen.remove(sealed)
             return streams.door
         }
         switch purpose {
@@ -145,7 +149,7 @@ actor SealedStreams: StreamTransport {
     }
 
     nonisolated func forget(_ sealed: SealedStream) {
-        assumeIsolated { _ = $0.halfOpen.remove(ObjectIdentifier(sealed)) }
+        assumeIsolated { $0.halfOpen.remove(sealed) }
     }
 
     nonisolated func receive(

@@ -62,7 +62,8 @@ final class NamedTensorsSender: RelayFilter {
     }
 
     private func tell() {
-        counts.noteFound(sender.foundByteCount)
+        // What waits for the worker's word has not travelled yet.
+        counts.noteFound(sender.foundByteCount + sender.unresolvedByteCount)
         if let totals = sender.takeReport() { report(totals) }
     }
 }

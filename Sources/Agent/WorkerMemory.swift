@@ -93,7 +93,7 @@ final class ConnectionCounts: Sendable {
         weights.wrappingAdd(UInt64(byteCount), ordering: .relaxed)
     }
 
-    /// So much of the weights the worker had already.
+    /// So much of the weights has not travelled: the worker had it, or has still to say so.
     func noteFound(_ byteCount: UInt64) { found.store(byteCount, ordering: .relaxed) }
 
     func noteAnswered() { answered.wrappingAdd(1, ordering: .relaxed) }

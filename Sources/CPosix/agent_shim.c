@@ -3,11 +3,18 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #if defined(__linux__)
 #include <sys/random.h>
 #endif
+
+int agent_mode(const char *path) {
+    struct stat status;
+    if (stat(path, &status) != 0) return -1;
+    return (int)(status.st_mode & 07777);
+}
 
 int agent_sync(int descriptor) { return fsync(descriptor); }
 

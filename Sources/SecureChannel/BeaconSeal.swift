@@ -71,7 +71,10 @@ package struct BeaconSeal: Sendable {
         let sender = NodeID(SealedHeader.integer(plain[..<16]))
         guard !keys.removed.contains(sender) else { throw .removedDevice }
         let time: UInt64 = SealedHeader.integer(plain[16..<24])
-        guard sender == own || time > heard[sender] ?? 0 else { throw .replayed }
+        if sender != own, let newest = heard[sender] {
+            guard time != newest else { throw .repeated }
+            guard time > newest else { throw .replayed }
+        }
         if heard[sender] == nil, heard.count >= Self.senderLimit { heard = [:] }
         heard[sender] = time
         return (sender, Array(plain[24...]))

@@ -45,6 +45,7 @@ extension DatagramSessions {
         sessions[index]?.window.take(place)
         sessions[index]?.finish = nil
         sessions[index]?.silentSince = nil
+        sessions[index]?.unansweredCount = 0
         return session.node
     }
 
@@ -57,8 +58,8 @@ extension DatagramSessions {
         at now: Instant
     ) throws(SecureChannelError) {
         let key = try keys.key(id)
-        let ephemeral = Array(message.prefix(NoiseHandshake.keyByteCount))
-        let known = halfOpenOrder.last { halfOpen[$0]?.ephemeral == ephemeral }
+        let question = Array(message)
+        let known = halfOpenOrder.last { halfOpen[$0]?.question == question }
         if let known, let half = halfOpen[known] {
             // The answer was lost, and the question comes again.
             outbox.append((half.reply, source))
@@ -74,7 +75,9 @@ extension DatagramSessions {
         let payload = try noise.read(message)
         guard payload.count == 4 else { throw .truncated(needed: 4, available: payload.count) }
         // Only now: whoever has no key must not fill the memory.
-        guard memory.isNew(ephemeral) else { throw .replayed }
+        guard memory.isNew(Array(question.prefix(NoiseHandshake.keyByteCount))) else {
+            throw .replayed
+        }
         let index = freeIndex()
         var answer: [UInt8] = []
         answer.append(bigEndian: index)
@@ -84,7 +87,7 @@ extension DatagramSessions {
             halfOpen[halfOpenOrder.removeFirst()] = nil
         }
         halfOpen[index] = HalfOpen(
-            ephemeral: ephemeral,
+            question: question,
             keyID: id,
             peerIndex: peerIndex,
             noise: noise,
@@ -102,8 +105,10 @@ extension DatagramSessions {
         at now: Instant
     ) throws(SecureChannelError) {
         guard var half = halfOpen[index] else {
+            guard let session = sessions[index] else { throw .unknownSession(index) }
             // It comes twice when its sender was not sure that it had arrived.
-            throw sessions[index] == nil ? .unknownSession(index) : .replayed
+            if now - session.began < Self.halfOpenTimeLimit { throw .repeated }
+            throw .replayed
         }
         let payload = try half.noise.read(message)
         guard payload.isEmpty else {

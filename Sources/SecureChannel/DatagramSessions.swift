@@ -21,8 +21,12 @@ package struct DatagramSessions: Sendable {
     static let waitingLimit = 8
     /// After so long a session is agreed on anew.
     static let sessionAgeLimit: Duration = .seconds(3600)
-    /// When a peer has been silent for so long, it may have forgotten the session.
+    /// When a peer has been silent for so long, and after so many messages, it may have forgotten
+    /// the session.
+    ///
+    /// One message alone may be the last word of a talk, which nobody answers.
     static let silenceLimit: Duration = .milliseconds(1500)
+    static let unansweredLimit = 3
     static let firstRetry: Duration = .milliseconds(200)
     static let retryLimit = 6
     static let pauseLimit: Duration = .seconds(10)
@@ -40,8 +44,9 @@ package struct DatagramSessions: Sendable {
         var window = ReplayWindow()
         /// The last message of our handshake, until the peer is known to have it.
         var finish: [UInt8]?
-        /// When we first sent something since the peer was last heard.
+        /// When we first sent something since the peer was last heard, and how much since.
         var silentSince: Instant?
+        var unansweredCount = 0
     }
 
     struct Handshake: Sendable {
@@ -54,7 +59,8 @@ package struct DatagramSessions: Sendable {
     }
 
     struct HalfOpen: Sendable {
-        let ephemeral: [UInt8]
+        /// What was read; only the very same is answered again.
+        let question: [UInt8]
         let keyID: UInt32
         let peerIndex: UInt32
         var noise: NoiseHandshake
@@ -135,14 +141,16 @@ package struct DatagramSessions: Sendable {
             return false
         }
         let silence = session.silentSince.map { now - $0 } ?? .zero
-        if silence > Self.silenceLimit || path.isStale || now - session.began > Self.sessionAgeLimit
-        {
+        let isSilent =
+            silence > Self.silenceLimit && session.unansweredCount >= Self.unansweredLimit
+        if isSilent || path.isStale || now - session.began > Self.sessionAgeLimit {
             begin(endpoint, &path, at: now)
         }
         if let finish = session.finish, now - session.began >= Self.firstRetry {
             outbox.append((finish, endpoint))
         }
         if session.silentSince == nil { session.silentSince = now }
+        session.unansweredCount += 1
         let isSealed = Self.seal(message, with: &session, into: &bytes)
         sessions[index] = session
         paths[endpoint] = path
@@ -179,6 +187,8 @@ package struct DatagramSessions: Sendable {
         var payload: [UInt8] = []
         payload.append(bigEndian: index)
         guard let message = try? noise.write(payload) else { return }
+        // What this device has said itself is no question of another one's.
+        _ = memory.isNew(Array(message.prefix(NoiseHandshake.keyByteCount)))
         let hello = SealedHeader.bytes(Kind.hello.rawValue, keys.sealing.id) + message
         handshakes[index] = Handshake(
             endpoint: endpoint,

@@ -13,6 +13,8 @@ package enum SecureChannelError: Error, Equatable, Sendable {
     case doesNotOpen
     /// Taken already, or too old to know.
     case replayed
+    /// The newest of its sender, once more: it was sent over several ways.
+    case repeated
     /// A handshake message that does not belong here.
     case outOfOrder
     case tooLong(byteCount: Int, limit: Int)
@@ -34,6 +36,7 @@ package enum SecureChannelError: Error, Equatable, Sendable {
         case .unknownSession: "unknownSession"
         case .doesNotOpen: "doesNotOpen"
         case .replayed: "replayed"
+        case .repeated: "repeated"
         case .outOfOrder: "outOfOrder"
         case .tooLong: "tooLong"
         case .removedDevice: "removedDevice"

@@ -40,12 +40,30 @@ package struct StreamSeal: Sendable {
     /// Which key the handshake used.
     private(set) var keyID: UInt32?
 
-    /// The side that connected; `hello` is what it sends first.
+    /// The side that connected, where it takes no streams itself.
     package static func connecting(
         for purpose: StreamPurpose,
         suite: NoiseSuite,
         identity: DeviceIdentity,
         keys: CurrentKeys
+    ) throws(SecureChannelError) -> (seal: StreamSeal, hello: [UInt8]) {
+        var memory = HandshakeMemory()
+        return try connecting(
+            for: purpose,
+            suite: suite,
+            identity: identity,
+            keys: keys,
+            memory: &memory
+        )
+    }
+
+    /// The side that connected; `hello` is what it sends first, and will not take itself.
+    package static func connecting(
+        for purpose: StreamPurpose,
+        suite: NoiseSuite,
+        identity: DeviceIdentity,
+        keys: CurrentKeys,
+        memory: inout HandshakeMemory
     ) throws(SecureChannelError) -> (seal: StreamSeal, hello: [UInt8]) {
         var noise = NoiseHandshake.ours(
             .initiator,
@@ -55,6 +73,8 @@ package struct StreamSeal: Sendable {
             identity: identity
         )
         let message = try noise.write([purpose.rawValue])
+        // What this device has said itself is no question of another one's.
+        _ = memory.isNew(Array(message.prefix(NoiseHandshake.keyByteCount)))
         var seal = StreamSeal(identity, keys, .waitsForReply(noise, purpose))
         seal.keyID = keys.sealing.id
         var hello = SealedHeader.bytes(suite.rawValue, keys.sealing.id)

@@ -64,6 +64,13 @@ struct AgentAddress: ParsableArguments {
         }
     }
 
+    /// As `told`; that it was cancelled is an ordinary end.
+    func untilCancelled(_ work: () async throws -> Void) async throws {
+        do {
+            try await told(work)
+        } catch is CancellationError {}
+    }
+
     private static func message(in response: GatewayClient.Response) -> String {
         struct Body: Decodable {
             struct Failure: Decodable { var message: String }

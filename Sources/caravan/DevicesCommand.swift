@@ -51,6 +51,12 @@ struct DevicesCommand: AsyncParsableCommand {
         func run() async throws {
             var ring = try location.ring()
             let node = try await node()
+            guard node.description != (try await agent.status()).`self` else {
+                throw CommandFailure(
+                    "\(device) is the device that was asked: it cannot put itself out. Ask "
+                        + "another one (--host, --state), or let it go: caravan leave"
+                )
+            }
             ring.rotate(removing: node, at: ClusterKeyFile.now)
             try location.file.write(ring)
             print(

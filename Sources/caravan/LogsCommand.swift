@@ -71,7 +71,7 @@ struct LogsCommand: AsyncParsableCommand {
         let show = printer
         try await Signals.run {
             var rest: [UInt8] = []
-            try await agent.told {
+            try await agent.untilCancelled {
                 try await client.read(path) { bytes in
                     rest += bytes
                     while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Dispatch
 import Synchronization
 
@@ -32,6 +33,12 @@ enum Signals {
             return source
         }
         defer { for source in sources { source.cancel() } }
-        try await task.value
+        do {
+            try await task.value
+        } catch let error as CancellationError {
+            guard count.withLock({ $0 }) > 0 else { throw error }
+            // Whoever pressed Ctrl-C knows why it ended.
+            throw ExitCode(130)
+        }
     }
 }

@@ -32,8 +32,8 @@ struct StartupBench: Sendable {
 
         var medians: StartupReport.Times {
             StartupReport.Times(
-                first: first.sorted()[first.count / 2],
-                later: later.sorted()[later.count / 2]
+                first: BenchReport.median(first) ?? 0,
+                later: BenchReport.median(later) ?? 0
             )
         }
     }

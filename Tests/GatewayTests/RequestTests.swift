@@ -14,7 +14,8 @@ struct RequestTests {
         var text = ""
         try await withGateway(backend, limits: limits) { port in
             let client = try await RawConnection.connect(port: port)
-            try await client.send(sent)
+            // Who is closed already, because this machine was busy, is answered all the same.
+            try? await client.send(sent)
             text = await client.readToEnd()
         }
         return text
