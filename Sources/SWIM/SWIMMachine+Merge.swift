@@ -35,14 +35,17 @@ extension SWIMMachine {
     /// Merges what another member believes of everybody.
     ///
     /// A death that somebody tells of after the fact is doubted first: the teller may be the one
-    /// that was cut off, and the accused gets the chance to refute.
+    /// that was cut off, and the accused gets the chance to refute. Who is dead here, too, stays so:
+    /// doubt would make a ghost of it for some seconds.
     mutating func mergeSync(
         _ updates: [MemberUpdate],
         at now: Instant,
         _ effects: inout [SWIMEffect]
     ) {
         for var update in updates {
-            if case .dead(let accuser) = update.belief {
+            if case .dead(let accuser) = update.belief,
+                others.state(of: update.id)?.isPresent ?? true
+            {
                 update.belief = .suspect(accuser: accuser)
             }
             merge(update, at: now, &effects)

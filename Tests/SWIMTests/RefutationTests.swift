@@ -156,6 +156,20 @@ struct RefutationTests {
         )
     }
 
+    @Test func `a sync that tells of a later death makes no ghost of who is dead here, too`() {
+        let driven = Driven(peers: [7, 8])
+        _ = driven.hear(
+            MemberUpdate(id: NodeID(8), incarnation: 1, belief: .dead(accuser: NodeID(3)))
+        )
+        _ = driven.handle(
+            .synced([
+                MemberUpdate(id: NodeID(8), incarnation: 2, belief: .dead(accuser: NodeID(3)))
+            ])
+        )
+        #expect(driven.machine.member(NodeID(8))?.state == .dead)
+        #expect(driven.machine.member(NodeID(8))?.incarnation == 2)
+    }
+
     @Test func `old gossip revives no tombstone, and a higher incarnation does`() {
         let driven = Driven(peers: [7, 8])
         _ = driven.hear(

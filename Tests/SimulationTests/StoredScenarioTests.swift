@@ -43,6 +43,8 @@ struct StoredScenarioTests {
         ("swarm-leave", 18), ("swarm-leave", 23), ("swarm-leave", 28), ("swarm-leave", 39),
         // S2: an obeyed beat that arrived at the next device with the address of the one meant.
         ("swarm-crash", 20_783_000_010),
+        // L4: a sync told of a later death, and made a ghost of who was held for dead already.
+        ("swarm-voters", 20_783_000_077),
     ])
     func `what was found once stays mended`(name: String, seed: UInt64) throws {
         let result = Simulation(scenario: try storedScenario(name), seed: seed).run()
