@@ -19,6 +19,17 @@ struct SafetyOracle {
     private struct Beliefs {
         var life = 0
         var incarnations: [UInt64] = []
+        /// At which look each was there last, and the number of this one.
+        var looks: [UInt32] = []
+        var look: UInt32 = 0
+
+        /// Who is forgotten, because it was dead for long, may come back in old news: a clock that
+        /// jumps makes that soon.
+        mutating func forget() {
+            for number in incarnations.indices where looks[number] != look {
+                incarnations[number] = 0
+            }
+        }
     }
 
     /// What one identity of a host said last; a host that loses its disk gets another.
@@ -148,9 +159,11 @@ struct SafetyOracle {
             )
         }
         incarnations[number] = own.incarnation
+        believed[host.index].look &+= 1
         for place in others.indices {
             check(others[place].id, others[place].incarnation, as: host, simulation)
         }
+        believed[host.index].forget()
     }
 
     /// Looks at what a host believes of another member.
@@ -171,7 +184,9 @@ struct SafetyOracle {
         seenByOthers[number] = max(incarnation, seenByOthers[number])
         while believed[host.index].incarnations.count <= number {
             believed[host.index].incarnations.append(0)
+            believed[host.index].looks.append(0)
         }
+        believed[host.index].looks[number] = believed[host.index].look
         let before = believed[host.index].incarnations[number]
         if incarnation < before {
             simulation.report(

@@ -45,6 +45,9 @@ struct StoredScenarioTests {
         ("swarm-crash", 20_783_000_010),
         // L4: a sync told of a later death, and made a ghost of who was held for dead already.
         ("swarm-voters", 20_783_000_077),
+        // S4: a clock that jumped by minutes made a tombstone old, and older news came; the oracle
+        // took that for going back.
+        ("swarm-more", 20_783_000_118),
     ])
     func `what was found once stays mended`(name: String, seed: UInt64) throws {
         let result = Simulation(scenario: try storedScenario(name), seed: seed).run()
