@@ -214,7 +214,7 @@ final class AgentParts: Sendable {
             }
             services.assumeIsolated { [core] services in
                 services.begin(
-                    ServiceClient.DialBacks(
+                    DialBacks(
                         isBetter: { core.isBetterDialledBack($0) },
                         failed: { core.failedToDial($0, $1) },
                         ask: { core.dialBack($0, onStream: $1, onFailure: $2) }

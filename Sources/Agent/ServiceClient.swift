@@ -19,58 +19,11 @@ actor ServiceClient {
     private let servers: any StreamTransport
     private let relay: Relay
     private let header: WireHeader
-    private var open: [UInt64: Opening] = [:]
+    private var open: [UInt64: ServiceOpening] = [:]
     private var nextOpening: UInt64 = 0
     private var dialBacks: DialBacks?
     /// Streams that stand and that nobody has taken off the loop yet.
     private var held: [UInt64: HeldService] = [:]
-
-    private struct Opening {
-        let request: [Frame]
-        /// Who must answer; nil for a server on this machine.
-        let node: NodeID?
-        /// What stands, or may come to stand.
-        var connections: [StreamWay: any StreamConnection] = [:]
-        /// The way of the stream that stands; the other one is given up.
-        var way: StreamWay?
-        var reader = FrameReader()
-        let offered: ServiceFeatures
-        var features: ServiceFeatures = []
-        /// Why dialling failed.
-        var dialFailure: String?
-        var dialBack = DialBackState.unasked
-        let completion: Completion
-
-        /// The stream that stands.
-        var connection: (any StreamConnection)? { way.flatMap { connections[$0] } }
-    }
-
-    private enum DialBackState {
-        case unasked, asked, failed
-    }
-
-    /// How members are asked to dial who cannot be dialled; called on the loop.
-    struct DialBacks: Sendable {
-        /// Whether a member is better asked than dialled.
-        var isBetter: @Sendable (NodeID) -> Bool
-        /// A member could not be dialled.
-        var failed: @Sendable (NodeID, StreamClosure) -> Void
-        var ask:
-            @Sendable (
-                NodeID,
-                _ onStream:
-                    @escaping @Sendable (any StreamConnection) ->
-                    @Sendable (StreamEvent) -> Void,
-                _ onFailure: @escaping @Sendable () -> Void
-            ) -> Void
-    }
-
-    private enum Completion {
-        /// The stream is taken off the loop.
-        case opens(@Sendable (Result<OpenedService, GatewayRefusal>) -> Void)
-        /// The stream stays on the loop for now.
-        case holds(@Sendable (Result<HeldService, GatewayRefusal>) -> Void)
-    }
 
     private static let timeout: Duration = .seconds(5)
     /// After so long a member is asked to dial, too: firewalls often just say nothing.
@@ -194,13 +147,13 @@ actor ServiceClient {
         asking question: [Frame],
         of node: NodeID?,
         offering features: ServiceFeatures = [],
-        _ completion: Completion
+        _ completion: ServiceOpening.Completion
     ) {
         // An agent that does not know the first frame passes it over.
         let offer: [Frame] = features.isEmpty ? [] : [.serviceFeatures(features)]
         nextOpening += 1
         let id = nextOpening
-        open[id] = Opening(
+        open[id] = ServiceOpening(
             request: offer + question,
             node: node,
             offered: features,
@@ -404,18 +357,4 @@ actor ServiceClient {
             if case .failure(let refusal) = result { completion(.failure(refusal)) }
         }
     }
-}
-
-extension StreamClosure {
-    /// Whether no stream could be opened at all.
-    fileprivate var isNoWay: Bool {
-        switch self {
-        case .refused, .unreachable, .timedOut: true
-        case .ended, .reset, .closedHere, .overflow, .failed: false
-        }
-    }
-}
-
-extension FrameReader {
-    fileprivate var takesNothingMore: Bool { unreadByteCount == 0 }
 }
