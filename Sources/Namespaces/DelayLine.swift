@@ -12,6 +12,7 @@ package final class DelayLine: Sendable {
     private static let frameByteLimit = 65_536
 
     private let directions: [Direction]
+    private let ends: [FileDescriptor]
 
     /// Makes both devices, not yet up.
     ///
@@ -25,6 +26,7 @@ package final class DelayLine: Sendable {
             try? near.close()
             throw error
         }
+        ends = [near, far]
         directions = [
             Direction(from: near, to: far, delay: delay),
             Direction(from: far, to: near, delay: delay),
@@ -44,7 +46,9 @@ package final class DelayLine: Sendable {
 
     /// Takes the devices away.
     package func end() async {
-        for direction in directions { await direction.end() }
+        // Each direction writes where the other one reads.
+        for direction in directions { await direction.stop() }
+        for end in ends { try? end.close() }
     }
 
     /// Frames from one device on their way to the other; used on its queue only, once started.
@@ -108,13 +112,11 @@ package final class DelayLine: Sendable {
             }
         }
 
-        func end() async {
+        /// When it returns nothing is read or written any more.
+        func stop() async {
             timer.cancel()
             await withCheckedContinuation { continuation in
-                reading.setCancelHandler { [source] in
-                    try? source.close()
-                    continuation.resume()
-                }
+                reading.setCancelHandler { continuation.resume() }
                 reading.cancel()
             }
         }
