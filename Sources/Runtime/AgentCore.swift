@@ -247,6 +247,9 @@ package final class AgentCore: Sendable {
         membership.assumeIsolated { $0.machine.others.with($0.machine.own) }
     }
 
+    /// This agent, as it presents itself.
+    package var own: Member { membership.assumeIsolated { $0.machine.own } }
+
     /// The others, which are looked at without a copy of all that is known of them.
     package var others: MemberTable { membership.assumeIsolated { $0.machine.others } }
 

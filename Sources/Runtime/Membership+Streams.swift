@@ -138,7 +138,7 @@ extension Membership {
         case .inbound where open.isStanding:
             if let sender = open.reader.header?.sender { watchEnded(sender, stream) }
         case .dialBack(_, let target) where open.reader.header == nil:
-            note(target) { $0.dial = .failed(closure, world.loop.now) }
+            failedToDial(target, closure)
         case .inbound, .sync, .dialBack: break
         }
     }
@@ -228,14 +228,16 @@ extension Membership {
         case (.inbound, .dialBack(let number)) where open.isStanding,
             (.watch, .dialBack(let number)) where open.isStanding:
             if let sender = open.reader.header?.sender { dial(sender, because: number) }
-        case (.inbound, .dialledBack(let number)) where takeDialled(number, stream): break
+        case (.inbound, .dialledBack(let number)):
+            if !takeDialled(number, stream) { refuseFrame(on: stream, connection) }
         case (.inbound, _), (.sync, _), (.ping, _), (.watch, _), (.dialBack, _):
-            world.observer.refused(
-                "stream.unexpectedFrame",
-                detail: "from \(connection.peer)"
-            )
-            abandon(stream)
+            refuseFrame(on: stream, connection)
         }
+    }
+
+    private func refuseFrame(on stream: UInt64, _ connection: any StreamConnection) {
+        world.observer.refused("stream.unexpectedFrame", detail: "from \(connection.peer)")
+        abandon(stream)
     }
 
     /// A frame came: whoever dialled, the other was reached.

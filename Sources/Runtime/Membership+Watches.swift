@@ -183,7 +183,7 @@ extension Membership {
         watches[place].dialling = nil
         watches[place].nextTry = now + watches[place].retryDelay
         watches[place].retryDelay = min(watches[place].retryDelay * 2, Watch.retryLimit)
-        note(member) { $0.dial = .failed(closure ?? .timedOut, now) }
+        failedToDial(member, closure ?? .timedOut)
         tendWatchesSoon()
         if closure == .refused { handle(.evidence(.streamEnded, about: member)) }
     }
