@@ -8,12 +8,14 @@ enum LineLimits {
 }
 
 /// Splits bytes that arrive in pieces into lines.
-struct LineSplitter {
+package struct LineSplitter {
     private var partial: [UInt8] = []
     private var isOverlong = false
 
+    package init() {}
+
     /// Hands over each line that the bytes complete, without its line feed.
-    mutating func feed(_ bytes: [UInt8], _ onLine: ([UInt8]) throws -> Void) rethrows {
+    package mutating func feed(_ bytes: [UInt8], _ onLine: ([UInt8]) throws -> Void) rethrows {
         var rest = bytes[...]
         while let end = rest.firstIndex(of: LineLimits.lineFeed) {
             keep(rest[..<end])

@@ -96,21 +96,10 @@ struct BenchStartupCommand: AsyncParsableCommand {
         ]
         if noDirect { arguments.append("--no-direct") }
         if json { arguments.append("--json") }
-        let command = NamespaceNetwork.entering(
-            ChildCommand(executable: ProcessTools.ownPath, arguments: arguments),
-            isRoot: true
-        )
+        let words = arguments
         let exits = Collected<ChildExit>()
         try await Signals.run {
-            exits.append(
-                await runForLines(command) { line, stream in
-                    if stream == .standardOutput {
-                        Output.write(line + "\n")
-                    } else {
-                        Output.writeError(line)
-                    }
-                }
-            )
+            exits.append(await ProcessTools.runApart(words, isRoot: true))
         }
         guard exits.all.first?.isSuccess == true else { throw ExitCode(1) }
     }
@@ -139,12 +128,7 @@ struct StartupReport: Codable, Sendable {
     var cases: [Case]
 
     var text: String {
-        func seconds(_ value: Double) -> String {
-            let hundredths = Int((value * 100).rounded())
-            let sign = hundredths < 0 ? "-" : ""
-            let rest = abs(hundredths) % 100
-            return "\(sign)\(abs(hundredths) / 100).\(rest < 10 ? "0" : "")\(rest) s"
-        }
+        func seconds(_ value: Double) -> String { "\(BenchReport.fixed(value, 2)) s" }
         var rows = [["", "first launch", "added", "later launches", "added"]]
         for one in cases {
             rows.append([one.exposure, seconds(one.near.first), "", seconds(one.near.later), ""])

@@ -70,14 +70,10 @@ struct LogsCommand: AsyncParsableCommand {
             + "&level=\(level)" + (follow ? "&follow=1" : "")
         let show = printer
         try await Signals.run {
-            var rest: [UInt8] = []
+            var splitter = LineSplitter()
             try await agent.untilCancelled {
                 try await client.read(path) { bytes in
-                    rest += bytes
-                    while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-                        if let line = LogLine(Array(rest[..<end])) { show(line) }
-                        rest.removeSubrange(...end)
-                    }
+                    splitter.feed(bytes) { if let line = LogLine($0) { show(line) } }
                 }
             }
         }

@@ -1,4 +1,6 @@
 import FoundationEssentials
+import Namespaces
+import Processes
 
 #if canImport(Glibc)
 import Glibc
@@ -22,6 +24,21 @@ enum ProcessTools {
         #else
         return CommandLine.arguments.first ?? "caravan"
         #endif
+    }
+
+    /// Runs this program in a network namespace of its own, and passes on what it says.
+    static func runApart(_ arguments: [String], isRoot: Bool) async -> ChildExit {
+        let command = NamespaceNetwork.entering(
+            ChildCommand(executable: ownPath, arguments: arguments),
+            isRoot: isRoot
+        )
+        return await runForLines(command) { line, stream in
+            if stream == .standardOutput {
+                Output.write(line + "\n")
+            } else {
+                Output.writeError(line)
+            }
+        }
     }
 
     static func find(_ program: String) -> String? {

@@ -55,8 +55,8 @@ struct GenerationBench: Sendable {
             relayRates.append(try await rate(relay))
             directRates.append(try await rate(direct))
         }
-        let relayRate = relayRates.sorted()[rounds / 2]
-        let directRate = directRates.sorted()[rounds / 2]
+        let relayRate = BenchReport.median(relayRates) ?? 0
+        let directRate = BenchReport.median(directRates) ?? 0
         return RelayReport.Generation(
             modelBytes: modelSize.bytes,
             relayTokensPerSecond: relayRate,

@@ -49,7 +49,7 @@ struct ThroughputBench: Sendable {
                 results[way, default: []].append(Double(byteCount) / duration.inSeconds)
             }
         }
-        return results.mapValues { $0.sorted()[$0.count / 2] }
+        return results.compactMapValues(BenchReport.median)
     }
 
     /// How many bytes per second one thread seals, and opens, in records as the relay's.

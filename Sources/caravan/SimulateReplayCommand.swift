@@ -149,17 +149,7 @@ struct SimulateReplayCommand: AsyncParsableCommand {
         if quick { arguments.append("--quick") }
         if json { arguments.append("--json") }
         arguments += ["--simulated", "\(simulated)"]
-        let command = NamespaceNetwork.entering(
-            ChildCommand(executable: ProcessTools.ownPath, arguments: arguments),
-            isRoot: isRoot
-        )
-        let exit = await runForLines(command) { line, stream in
-            if stream == .standardOutput {
-                Output.write(line + "\n")
-            } else {
-                Output.writeError(line)
-            }
-        }
+        let exit = await ProcessTools.runApart(arguments, isRoot: isRoot)
         try Task.checkCancellation()
         if keep == nil, exit.isSuccess { try? FileManager.default.removeItem(atPath: folder) }
         switch exit {
