@@ -26,7 +26,7 @@ actor ServiceClient {
     private var held: [UInt64: HeldService] = [:]
 
     private static let timeout: Duration = .seconds(5)
-    /// After so long a member is asked to dial, too: firewalls often just say nothing.
+    /// After so long a member is asked to dial, too, and again: firewalls often just say nothing.
     private static let patience: Duration = .seconds(1)
 
     /// - Parameters:
@@ -168,11 +168,7 @@ actor ServiceClient {
                 [self] event in assumeIsolated { $0.happened(event, id, .dialled, endpoint) }
             }
             open[id]?.connections[.dialled] = connection
-            if let node {
-                loop.schedule(after: Self.patience) { [self] in
-                    assumeIsolated { $0.askToDial(id, node, endpoint) }
-                }
-            }
+            if let node { askSoon(id, node, endpoint) }
         }
         loop.schedule(after: Self.timeout * 2) { [self] in
             assumeIsolated { $0.fail(id, "\(endpoint) did not answer") }
@@ -181,19 +177,25 @@ actor ServiceClient {
 
     // MARK: - Members that cannot be dialled
 
-    /// Asks the member to open the stream, once, if none stands yet.
+    /// Asks the member to open the stream, if none stands yet.
     private func askToDial(_ id: UInt64, _ node: NodeID, _ endpoint: Endpoint) {
-        guard let opening = open[id], opening.way == nil, opening.dialBack == .unasked else {
+        guard let dialBacks, let opening = open[id], opening.way == nil, !opening.isAsked else {
             return
         }
-        guard let dialBacks else { return neverDialledBack(id, endpoint) }
-        open[id]?.dialBack = .asked
+        open[id]?.isAsked = true
         dialBacks.ask(
             node,
-            { [self] connection in assumeIsolated { $0.dialledBack(connection, id, node, endpoint) }
+            { [self] connection in
+                assumeIsolated { $0.dialledBack(connection, id, node, endpoint) }
             },
-            { [self] in assumeIsolated { $0.neverDialledBack(id, endpoint) } }
+            { [self] in assumeIsolated { $0.neverDialledBack(id, node, endpoint) } }
         )
+    }
+
+    private func askSoon(_ id: UInt64, _ node: NodeID, _ endpoint: Endpoint) {
+        loop.schedule(after: Self.patience) { [self] in
+            assumeIsolated { $0.askToDial(id, node, endpoint) }
+        }
     }
 
     private func dialledBack(
@@ -217,27 +219,28 @@ actor ServiceClient {
         }
     }
 
-    private func neverDialledBack(_ id: UInt64, _ endpoint: Endpoint) {
+    private func neverDialledBack(_ id: UInt64, _ node: NodeID, _ endpoint: Endpoint) {
         guard let opening = open[id], opening.way == nil else { return }
-        open[id]?.dialBack = .failed
-        // Dialling may still succeed.
-        guard let failure = opening.dialFailure else { return }
-        fail(id, "\(endpoint): \(failure)")
+        open[id]?.isAsked = false
+        if let failure = opening.dialFailure, !opening.isSilent {
+            fail(id, "\(endpoint): \(failure)")
+        } else {
+            // Devices that have just met keep no idle stream yet, over which to ask.
+            askSoon(id, node, endpoint)
+        }
     }
 
     /// The member could not be dialled: it may be able to dial.
     private func dialFailed(_ id: UInt64, _ closure: StreamClosure, _ endpoint: Endpoint) {
         guard let opening = open[id] else { return }
-        open[id]?.dialFailure = "\(closure)"
-        guard let node = opening.node, closure.isNoWay else {
+        guard let dialBacks, let node = opening.node, closure.isNoWay else {
             return fail(id, "\(endpoint): \(closure)")
         }
-        dialBacks?.failed(node, closure)
-        switch opening.dialBack {
-        case .unasked: askToDial(id, node, endpoint)
-        case .asked: break
-        case .failed: fail(id, "\(endpoint): \(closure)")
-        }
+        dialBacks.failed(node, closure)
+        open[id]?.dialFailure = "\(closure)"
+        open[id]?.isSilent = closure == .timedOut
+        // Who is silent is asked already, or soon.
+        if closure != .timedOut { askToDial(id, node, endpoint) }
     }
 
     // MARK: - What happens

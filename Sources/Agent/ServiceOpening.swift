@@ -16,17 +16,16 @@ struct ServiceOpening {
     var reader = FrameReader()
     let offered: ServiceFeatures
     var features: ServiceFeatures = []
-    /// Why dialling failed.
+    /// Why dialling failed; nil while it may still succeed.
     var dialFailure: String?
-    var dialBack = DialBackState.unasked
+    /// Nobody said no: packets to the member get lost.
+    var isSilent = false
+    /// The member is asked to dial.
+    var isAsked = false
     let completion: Completion
 
     /// The stream that stands.
     var connection: (any StreamConnection)? { way.flatMap { connections[$0] } }
-
-    enum DialBackState {
-        case unasked, asked, failed
-    }
 
     enum Completion {
         /// The stream is taken off the loop.
