@@ -36,12 +36,13 @@ final class TestAgent: Sendable {
 
     // MARK: - Its process
 
-    func start() {
+    /// - Parameter more: for its command line, this time.
+    func start(_ more: [String] = []) {
         let running = launched(
             ChildCommand(
                 executable: Built.caravan,
                 arguments: ["agent", "--name", name, "--bind", "\(address)"]
-                    + ["--state", folder] + arguments + (isOpen ? ["--open"] : []),
+                    + ["--state", folder] + arguments + more + (isOpen ? ["--open"] : []),
                 environment: ["CARAVAN_ENGINE": nil, "LLAMA_CACHE": nil]
             )
         )
