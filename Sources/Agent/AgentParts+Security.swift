@@ -137,13 +137,15 @@ extension AgentParts {
         _ address: IPAddress
     ) -> Supervisor.ServerEndpoints {
         let local = loopback(configuration)
-        let isDirect = exposure == .direct
+        let bind: IPAddress = configuration.bind.isUnspecified ? .v4(0) : configuration.bind
+        // llama.cpp's RPC knows IPv4 only; over IPv6 the way leads through the agents.
+        let isDirect = exposure == .direct && bind.isV4
         return Supervisor.ServerEndpoints(
-            rpc: Endpoint(
-                address: isDirect ? configuration.bind : local,
-                port: configuration.rpcPort
+            rpc: Endpoint(address: isDirect ? bind : local, port: configuration.rpcPort),
+            rpcExternal: Endpoint(
+                address: address,
+                port: isDirect && address.isV4 ? configuration.rpcPort : 0
             ),
-            rpcExternal: Endpoint(address: address, port: isDirect ? configuration.rpcPort : 0),
             llama: Endpoint(address: local, port: configuration.llamaPort)
         )
     }

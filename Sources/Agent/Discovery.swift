@@ -19,6 +19,7 @@ actor Discovery {
     private let observer: AgentObserver
     private let core: AgentCore
     private let receiver: Membership
+    private let detours: DetourTransport
     /// Nil in a cluster without a key.
     private nonisolated let seal: SealedBeacons?
     private let bind: IPAddress
@@ -47,9 +48,12 @@ actor Discovery {
         header: WireHeader,
         core: AgentCore,
         observer: AgentObserver,
-        seal: SealedBeacons?
+        seal: SealedBeacons?,
+        scopes: LinkScopes,
+        detours: DetourTransport
     ) throws(SocketError) {
         self.seal = seal
+        self.detours = detours
         self.loop = loop
         self.observer = observer
         self.core = core
@@ -57,7 +61,12 @@ actor Discovery {
         self.bind = bind
         self.endpoint = endpoint
         self.header = header
-        socket = try BeaconSocket(on: loop, port: AgentConfiguration.beaconPort, agent: bind)
+        socket = try BeaconSocket(
+            on: loop,
+            port: AgentConfiguration.beaconPort,
+            agent: bind,
+            scopes: scopes
+        )
     }
 
     /// Called on the loop, as is everything here.
@@ -132,6 +141,7 @@ actor Discovery {
                 heard.noteOwn()
             } else {
                 heard.note(endpoint, from: source.address, at: loop.now)
+                detours.assumeIsolated { $0.noteBeacon(endpoint, from: source.address) }
             }
         }
     }
