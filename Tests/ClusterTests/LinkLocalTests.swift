@@ -125,7 +125,7 @@ extension ClusterTests {
                         on: node
                     )
                 }
-                cluster.add(discovers: false, at: .inside(bind: own))
+                cluster.add(discovers: false, at: .inside(bind: "\(own)%eth0"))
                 for seed in ["[\(own)%eth0]:52414", "[\(own)]:52414"] {
                     cluster.add(
                         discovers: false,

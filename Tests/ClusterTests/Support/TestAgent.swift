@@ -145,15 +145,18 @@ final class TestAgent: Sendable {
         _ last: (_ address: String) -> [String]
     ) -> ChildCommand {
         let machine = machine.withLock { $0 }
-        let isInside = machine.map { $0.place != .address } ?? false
+        guard case .inside(let bind) = machine?.place else {
+            let command = ChildCommand(
+                executable: program,
+                arguments: words + last("\(address)")
+            )
+            return machine?.network.hubCommand(command) ?? command
+        }
         let command = ChildCommand(
             executable: program,
-            arguments: words + last(isInside ? "127.0.0.1" : "\(address)")
+            arguments: words + last(bind ?? "127.0.0.1")
         )
-        guard let machine else { return command }
-        return isInside
-            ? machine.network.command(command, on: machine.node)
-            : machine.network.hubCommand(command)
+        return machine.map { $0.network.command(command, on: $0.node) } ?? command
     }
 
     /// A line of its log file.
