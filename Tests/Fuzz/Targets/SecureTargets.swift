@@ -78,6 +78,11 @@ extension FuzzTarget {
         FuzzTarget("key-file", "the file that keeps the cluster's keys") { bytes in
             _ = ClusterKeyFile.ring(in: bytes)
         },
+        FuzzTarget("hello-file", "the file that keeps whose hellos were taken") { bytes in
+            guard let kept = try? HelloFile.kept(in: bytes) else { return }
+            var ledger = HelloLedger(own: NodeID(1), kept: kept, time: 0) { _ in true }
+            try expect(ledger.keep().heard.count <= HelloLedger.senderLimit, "too much is kept")
+        },
         FuzzTarget("token-file", "the file that keeps the hashes of tokens") { bytes in
             _ = try? TokenFile.entries(in: bytes, path: "tokens.json")
         },
@@ -112,7 +117,7 @@ private struct SealedPair {
     static let identities = [3, 5].compactMap {
         DeviceIdentity(secret: Array(repeating: $0 as UInt8, count: 32))
     }
-    private static let endpoints = [1, 2].map { number -> Endpoint in
+    static let endpoints = [1, 2].map { number -> Endpoint in
         Endpoint(address: .v4(0x7F00_0000 + number), port: 52414)
     }
     private static let message = Array("what nobody else is to read".utf8)
@@ -121,7 +126,17 @@ private struct SealedPair {
 
     init?() {
         guard let keys = Self.keys, Self.identities.count == 2 else { return nil }
-        devices = Self.identities.map { DatagramSessions(identity: $0, keys: keys) }
+        devices = (0..<2).map { number in
+            DatagramSessions(
+                identity: Self.identities[number],
+                keys: keys,
+                hellos: Self.hellos(number)
+            )
+        }
+    }
+
+    static func hellos(_ number: Int) -> HelloLedger {
+        HelloLedger(own: identities[number].node, time: 7) { $0 == endpoints[number] }
     }
 
     func receive(_ datagrams: [[UInt8]]) throws {
@@ -180,16 +195,18 @@ private struct StreamPair {
     private var dialler: StreamSeal
     private var listener: StreamSeal
     private let hello: [UInt8]
-    private var memory = HandshakeMemory()
+    private var hellos = (SealedPair.hellos(0), SealedPair.hellos(1))
     private var events: [StreamSeal.Event] = []
 
     init?() {
         guard let keys = SealedPair.keys, SealedPair.identities.count == 2,
             let (seal, hello) = try? StreamSeal.connecting(
+                to: SealedPair.endpoints[1],
                 for: .frames,
                 suite: .allCases[0],
                 identity: SealedPair.identities[0],
-                keys: keys
+                keys: keys,
+                hellos: &hellos.0
             )
         else { return nil }
         (dialler, self.hello) = (seal, hello)
@@ -202,7 +219,7 @@ private struct StreamPair {
         for piece in pieces {
             let isTaken: Void? = try? pair.listener.receive(
                 piece,
-                memory: &pair.memory,
+                hellos: &pair.hellos.1,
                 answer: &answer,
                 events: &pair.events
             )
@@ -222,7 +239,7 @@ private struct StreamPair {
         pair.events = []
         _ = try? pair.listener.receive(
             record,
-            memory: &pair.memory,
+            hellos: &pair.hellos.1,
             answer: &answer,
             events: &pair.events
         )
@@ -243,9 +260,9 @@ private struct StreamPair {
             isAltered = isAltered || bytes != sent
             var answer: [UInt8] = []
             if step % 2 == 0 {
-                try listener.receive(bytes, memory: &memory, answer: &answer, events: &events)
+                try listener.receive(bytes, hellos: &hellos.1, answer: &answer, events: &events)
             } else {
-                try dialler.receive(bytes, memory: &memory, answer: &answer, events: &events)
+                try dialler.receive(bytes, hellos: &hellos.0, answer: &answer, events: &events)
             }
             bytes = answer
         }
