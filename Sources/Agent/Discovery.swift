@@ -27,6 +27,7 @@ actor Discovery {
     private var endpoint: Endpoint
     private var watch: InterfaceWatch?
     private var sentCount = 0
+    private var hasMoved = false
     private var timer: LoopTimer?
     private var isStopped = false
     private var onMove: (@Sendable (Endpoint) -> Void)?
@@ -94,7 +95,7 @@ actor Discovery {
     private func interfacesChanged() {
         guard !isStopped, sentCount > 0 else { return }
         // Whoever is on the new network has not heard of this agent.
-        sentCount = 0
+        beginAnew()
         schedule(after: Self.settlingTime)
     }
 
@@ -114,8 +115,16 @@ actor Discovery {
     }
 
     private var interval: Duration {
-        guard sentCount >= Self.fastCount else { return Self.fastInterval }
-        return core.otherMembers().isEmpty ? Self.slowInterval : Self.metInterval
+        // Whoever starts and meets others is known to all of them at once. On another network
+        // those whom it knows may be out of reach.
+        let hasMet = !core.otherMembers().isEmpty
+        guard sentCount >= Self.fastCount || hasMet && !hasMoved else { return Self.fastInterval }
+        return hasMet ? Self.metInterval : Self.slowInterval
+    }
+
+    private func beginAnew() {
+        sentCount = 0
+        hasMoved = true
     }
 
     private func schedule(after delay: Duration) {
@@ -130,7 +139,7 @@ actor Discovery {
         // Without any network the old address is as good as loopback, and may come back.
         guard address != endpoint.address, !address.isLoopback else { return }
         endpoint = Endpoint(address: address, port: endpoint.port)
-        sentCount = 0
+        beginAnew()
         heard.forget()
         onMove?(endpoint)
     }
