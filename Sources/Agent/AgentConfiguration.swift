@@ -1,4 +1,5 @@
 package import Primitives
+import Sockets
 
 /// Everything that an agent is started with.
 package struct AgentConfiguration: Sendable {
@@ -12,8 +13,9 @@ package struct AgentConfiguration: Sendable {
     package var name: String
     /// Agents of other clusters on the same network are not seen.
     package var cluster = "caravan"
-    /// Where the agent listens; unspecified for all addresses.
-    package var bind = IPAddress.v4(0)
+    /// Where the agent listens; unspecified for all addresses: `::` of both families, `0.0.0.0`
+    /// of IPv4 only.
+    package var bind = Interfaces.everywhere
     package var agentPort = AgentConfiguration.agentPort
     package var httpPort = AgentConfiguration.httpPort
     package var rpcPort = AgentConfiguration.rpcPort
@@ -47,6 +49,21 @@ package struct AgentConfiguration: Sendable {
         guard let policy = ElectionPolicy(named: name) else { return false }
         self.policy = policy
         return true
+    }
+
+    /// Where the agent listens, as people write it.
+    ///
+    /// - Returns: false, and changes nothing, if that is no address.
+    package mutating func listen(on text: String) -> Bool {
+        let own = (try? Interfaces.addresses()) ?? []
+        guard let address = OwnAddress.listening(on: text, among: own) else { return false }
+        bind = address
+        return true
+    }
+
+    /// An address with its port, as people write it, of another device or of this one.
+    package static func endpoint(_ text: String, defaultPort: UInt16) -> Endpoint? {
+        Endpoint(Interfaces.numberingZone(of: text), defaultPort: defaultPort)
     }
 
     /// Where weights are kept.

@@ -36,6 +36,25 @@ extension AgentParts {
         let refused: @Sendable (String, String) -> Void = { reason, detail in
             observer.refused(reason, detail: detail)
         }
+        let own = OwnEndpoints(
+            bind: configuration.bind,
+            port: configuration.agentPort,
+            now: { loop.now }
+        )
+        func file(_ use: HelloFile.Use) -> HelloFile {
+            HelloFile(stateFolder: configuration.stateFolder, use) { problem in
+                observer.log(LogRecord("security.hellos.failed", .warning, problem))
+            }
+        }
+        func hellos(_ file: HelloFile) -> HelloLedger {
+            HelloLedger(
+                own: device.node,
+                kept: file.load(),
+                time: ClusterKeyFile.nowMilliseconds,
+                isReachedAt: { own.contains($0) }
+            )
+        }
+        let (datagramHellos, streamHellos) = (file(.datagrams), file(.streams))
         return Security(
             keeper: KeyKeeper(
                 on: loop,
@@ -49,6 +68,8 @@ extension AgentParts {
                 cluster: cluster,
                 identity: device,
                 keys: keys,
+                hellos: hellos(datagramHellos),
+                file: datagramHellos,
                 refused: refused
             ),
             streams: SealedStreams(
@@ -57,6 +78,8 @@ extension AgentParts {
                 on: loop,
                 identity: device,
                 keys: keys,
+                hellos: hellos(streamHellos),
+                file: streamHellos,
                 refused: refused,
                 filters: filters
             ),
@@ -137,13 +160,15 @@ extension AgentParts {
         _ address: IPAddress
     ) -> Supervisor.ServerEndpoints {
         let local = loopback(configuration)
-        let isDirect = exposure == .direct
+        let bind: IPAddress = configuration.bind.isUnspecified ? .v4(0) : configuration.bind
+        // llama.cpp's RPC knows IPv4 only; over IPv6 the way leads through the agents.
+        let isDirect = exposure == .direct && bind.isV4
         return Supervisor.ServerEndpoints(
-            rpc: Endpoint(
-                address: isDirect ? configuration.bind : local,
-                port: configuration.rpcPort
+            rpc: Endpoint(address: isDirect ? bind : local, port: configuration.rpcPort),
+            rpcExternal: Endpoint(
+                address: address,
+                port: isDirect && address.isV4 ? configuration.rpcPort : 0
             ),
-            rpcExternal: Endpoint(address: address, port: isDirect ? configuration.rpcPort : 0),
             llama: Endpoint(address: local, port: configuration.llamaPort)
         )
     }

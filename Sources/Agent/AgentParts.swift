@@ -31,6 +31,7 @@ final class AgentParts: Sendable {
     private let loop: PollLoop
     private let relay: Relay
     private let datagrams: UDPSocket
+    private let detours: DetourTransport
     private let listener: StreamListener
     private let core: AgentCore
     private let observer: AgentObserver
@@ -52,6 +53,9 @@ final class AgentParts: Sendable {
         ring: KeyRing?,
         logs: LogPipeline
     ) async throws {
+        let scopes = LinkScopes()
+        var configuration = configuration
+        configuration.seeds = configuration.seeds.map(scopes.heard)
         self.configuration = configuration
         self.logs = logs
         let folder = StateFolder(configuration.stateFolder)
@@ -76,11 +80,13 @@ final class AgentParts: Sendable {
         do {
             datagrams = try UDPSocket(
                 on: loop,
-                at: Endpoint(address: configuration.bind, port: configuration.agentPort)
+                at: Endpoint(address: configuration.bind, port: configuration.agentPort),
+                scopes: scopes
             )
             listener = try StreamListener(
                 on: loop,
-                at: Endpoint(address: configuration.bind, port: configuration.agentPort)
+                at: Endpoint(address: configuration.bind, port: configuration.agentPort),
+                scopes: scopes
             )
         } catch {
             throw AgentProblem("\(error)")
@@ -106,7 +112,8 @@ final class AgentParts: Sendable {
             on: loop,
             source: source,
             relay: relay,
-            filters: filters
+            filters: filters,
+            scopes: scopes
         )
         security = Self.security(
             configuration,
@@ -119,7 +126,11 @@ final class AgentParts: Sendable {
             observer,
             filters
         )
-        let streams: any StreamTransport = security?.streams ?? plainStreams
+        detours = DetourTransport(
+            on: loop,
+            datagrams: security?.datagrams ?? datagrams,
+            streams: security?.streams ?? plainStreams
+        )
         facts = FactsKeeper(configuration, engine: engine?.facts, models: models, loop: loop)
         var coreConfiguration = CoreConfiguration(
             node: node,
@@ -139,7 +150,7 @@ final class AgentParts: Sendable {
         }
         services = ServiceClient(
             loop: loop,
-            agents: streams,
+            agents: detours,
             servers: plainStreams,
             relay: relay,
             header: WireHeader(
@@ -156,8 +167,8 @@ final class AgentParts: Sendable {
         ) { [observer] in observer.log($0) }
         let world = World(
             loop: loop,
-            datagrams: security?.datagrams ?? datagrams,
-            streams: streams,
+            datagrams: detours,
+            streams: detours,
             store: FileStore(folder: folder, node: node, loop: loop),
             children: children,
             models: models,
@@ -189,7 +200,9 @@ final class AgentParts: Sendable {
                 ),
                 core: core,
                 observer: observer,
-                seal: security?.beacons
+                seal: security?.beacons,
+                scopes: scopes,
+                detours: detours
             )
             : nil
         observer.observe(
@@ -197,6 +210,7 @@ final class AgentParts: Sendable {
                 configuration: configuration,
                 core: core,
                 discovery: discovery,
+                detours: detours,
                 loop: loop
             )
         )
@@ -222,10 +236,13 @@ final class AgentParts: Sendable {
                     )
                 )
             }
+            detours.assumeIsolated { [core] detours in
+                detours.begin(core.membership) { core.endpoint(of: $0) }
+            }
             if let security {
                 try begin(security)
             } else {
-                try datagrams.assumeIsolated { try $0.start(core.membership) }
+                try datagrams.assumeIsolated { try $0.start(detours) }
                 try listener.assumeIsolated { [core] in
                     try $0.start { connection in core.accept(connection) }
                 }
@@ -267,7 +284,7 @@ final class AgentParts: Sendable {
     /// Lets datagrams and streams in through the seals.
     private func begin(_ security: Security) throws {
         let (keeper, streams) = (security.keeper, security.streams)
-        try security.datagrams.assumeIsolated { try $0.start(core.membership) }
+        try security.datagrams.assumeIsolated { try $0.start(detours) }
         streams.assumeIsolated { [core] in
             $0.open(
                 SealedStreams.Door(
@@ -279,10 +296,12 @@ final class AgentParts: Sendable {
         try listener.assumeIsolated { listener in
             try listener.start { streams.accept($0) }
         }
-        keeper.assumeIsolated { [core] in
+        keeper.assumeIsolated { [core, detours] in
             $0.begin(
                 streams,
-                members: { core.otherMembers() },
+                members: {
+                    core.otherMembers().map { ($0.node, detours.dialPlace(of: $0.endpoint)) }
+                },
                 users: [
                     { keys in security.datagrams.assumeIsolated { $0.use(keys) } },
                     { keys in security.streams.assumeIsolated { $0.use(keys) } },

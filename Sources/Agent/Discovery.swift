@@ -19,6 +19,7 @@ actor Discovery {
     private let observer: AgentObserver
     private let core: AgentCore
     private let receiver: Membership
+    private let detours: DetourTransport
     /// Nil in a cluster without a key.
     private nonisolated let seal: SealedBeacons?
     private let bind: IPAddress
@@ -26,6 +27,7 @@ actor Discovery {
     private var endpoint: Endpoint
     private var watch: InterfaceWatch?
     private var sentCount = 0
+    private var hasMoved = false
     private var timer: LoopTimer?
     private var isStopped = false
     private var onMove: (@Sendable (Endpoint) -> Void)?
@@ -47,9 +49,12 @@ actor Discovery {
         header: WireHeader,
         core: AgentCore,
         observer: AgentObserver,
-        seal: SealedBeacons?
+        seal: SealedBeacons?,
+        scopes: LinkScopes,
+        detours: DetourTransport
     ) throws(SocketError) {
         self.seal = seal
+        self.detours = detours
         self.loop = loop
         self.observer = observer
         self.core = core
@@ -57,7 +62,12 @@ actor Discovery {
         self.bind = bind
         self.endpoint = endpoint
         self.header = header
-        socket = try BeaconSocket(on: loop, port: AgentConfiguration.beaconPort, agent: bind)
+        socket = try BeaconSocket(
+            on: loop,
+            port: AgentConfiguration.beaconPort,
+            agent: bind,
+            scopes: scopes
+        )
     }
 
     /// Called on the loop, as is everything here.
@@ -85,7 +95,7 @@ actor Discovery {
     private func interfacesChanged() {
         guard !isStopped, sentCount > 0 else { return }
         // Whoever is on the new network has not heard of this agent.
-        sentCount = 0
+        beginAnew()
         schedule(after: Self.settlingTime)
     }
 
@@ -105,8 +115,16 @@ actor Discovery {
     }
 
     private var interval: Duration {
-        guard sentCount >= Self.fastCount else { return Self.fastInterval }
-        return core.otherMembers().isEmpty ? Self.slowInterval : Self.metInterval
+        // Whoever starts and meets others is known to all of them at once. On another network
+        // those whom it knows may be out of reach.
+        let hasMet = !core.otherMembers().isEmpty
+        guard sentCount >= Self.fastCount || hasMet && !hasMoved else { return Self.fastInterval }
+        return hasMet ? Self.metInterval : Self.slowInterval
+    }
+
+    private func beginAnew() {
+        sentCount = 0
+        hasMoved = true
     }
 
     private func schedule(after delay: Duration) {
@@ -121,7 +139,7 @@ actor Discovery {
         // Without any network the old address is as good as loopback, and may come back.
         guard address != endpoint.address, !address.isLoopback else { return }
         endpoint = Endpoint(address: address, port: endpoint.port)
-        sentCount = 0
+        beginAnew()
         heard.forget()
         onMove?(endpoint)
     }
@@ -132,6 +150,7 @@ actor Discovery {
                 heard.noteOwn()
             } else {
                 heard.note(endpoint, from: source.address, at: loop.now)
+                detours.assumeIsolated { $0.noteBeacon(endpoint, from: source.address) }
             }
         }
     }

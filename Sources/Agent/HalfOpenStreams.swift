@@ -20,8 +20,12 @@ struct HalfOpenStreams<Stream: AnyObject> {
     var count: Int { entries.count }
 
     /// Where streams count as from one sender: an IPv6 network gives each device many addresses.
+    ///
+    /// Link-local addresses all begin alike.
     private static func place(of address: IPAddress) -> IPAddress {
-        guard case .v6(let bits, let scope) = address else { return address }
+        guard case .v6(let bits, let scope) = address, !address.isLinkLocal else {
+            return address
+        }
         return .v6(IPv6Bits(high: bits.high, low: 0), scope: scope)
     }
 

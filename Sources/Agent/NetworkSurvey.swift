@@ -10,6 +10,7 @@ struct NetworkSurvey: Sendable {
     let configuration: AgentConfiguration
     let core: AgentCore
     let discovery: Discovery?
+    let detours: DetourTransport
     let loop: any AgentLoop
     let began: Instant
 
@@ -17,11 +18,13 @@ struct NetworkSurvey: Sendable {
         configuration: AgentConfiguration,
         core: AgentCore,
         discovery: Discovery?,
+        detours: DetourTransport,
         loop: any AgentLoop
     ) {
         self.configuration = configuration
         self.core = core
         self.discovery = discovery
+        self.detours = detours
         self.loop = loop
         began = loop.now
     }
@@ -41,7 +44,7 @@ struct NetworkSurvey: Sendable {
         return addresses.map { address in
             NetworkFacts.Interface(
                 name: address.interface,
-                address: "\(address.address)",
+                address: "\(address.address.withoutScope)",
                 kind: address.kind,
                 isUp: address.isUp,
                 supportsMulticast: address.supportsMulticast
@@ -118,7 +121,8 @@ struct NetworkSurvey: Sendable {
             policy: member.facts.policy.map { "\($0)" },
             datagrams: Self.way(reach?.datagrams, isRefused: false, at: loop.now),
             streams: Self.way(reach?.dials, isRefused: reach?.isRefused ?? false, at: loop.now),
-            dialsUs: reach?.dialledBy != nil
+            dialsUs: reach?.dialledBy != nil,
+            detour: detours.assumeIsolated { $0.detour(to: member.endpoint) }.map { "\($0)" }
         )
     }
 

@@ -16,6 +16,7 @@ actor SealedDatagrams: DatagramTransport {
     private nonisolated let socket: UDPSocket
     private nonisolated let cluster: UInt64
     private nonisolated let refused: @Sendable (String, String) -> Void
+    private nonisolated let file: HelloFile
     private var sessions: DatagramSessions
     private var receiver: (any DatagramReceiver)?
     private var isRetrying = false
@@ -33,13 +34,16 @@ actor SealedDatagrams: DatagramTransport {
         cluster: UInt64,
         identity: DeviceIdentity,
         keys: CurrentKeys,
+        hellos: HelloLedger,
+        file: HelloFile,
         refused: @escaping @Sendable (String, String) -> Void
     ) {
         self.socket = socket
         self.loop = loop
         self.cluster = cluster
         self.refused = refused
-        sessions = DatagramSessions(identity: identity, keys: keys)
+        self.file = file
+        sessions = DatagramSessions(identity: identity, keys: keys, hellos: hellos)
     }
 
     /// Called on the loop, as is everything here.
@@ -72,6 +76,7 @@ actor SealedDatagrams: DatagramTransport {
             sessions.outbox.removeAll(keepingCapacity: true)
             for (bytes, endpoint) in outbox { socket.send(bytes.span, to: endpoint) }
         }
+        file.keep(&sessions.hellos)
         guard sessions.isWaiting, !isRetrying else { return }
         isRetrying = true
         loop.schedule(after: Self.retryInterval) { [self] in assumeIsolated { $0.retry() } }

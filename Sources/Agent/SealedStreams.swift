@@ -16,7 +16,9 @@ actor SealedStreams: StreamTransport {
     private nonisolated let refusal: @Sendable (String, String) -> Void
     private nonisolated let filters: SpliceFilters
     private var keys: CurrentKeys
-    private var memory = HandshakeMemory()
+    /// Nil only while a stream uses it.
+    private var hellos: HelloLedger?
+    private nonisolated let file: HelloFile
     /// Streams from outside whose sender is not known yet.
     private var halfOpen = HalfOpenStreams<SealedStream>()
     private var door: Door?
@@ -33,6 +35,8 @@ actor SealedStreams: StreamTransport {
         on loop: PollLoop,
         identity: DeviceIdentity,
         keys: CurrentKeys,
+        hellos: HelloLedger,
+        file: HelloFile,
         refused: @escaping @Sendable (String, String) -> Void,
         filters: SpliceFilters = SpliceFilters()
     ) {
@@ -41,6 +45,8 @@ actor SealedStreams: StreamTransport {
         self.loop = loop
         self.identity = identity
         self.keys = keys
+        self.hellos = hellos
+        self.file = file
         suite = .preferred
         refusal = refused
         self.filters = filters
@@ -85,13 +91,16 @@ actor SealedStreams: StreamTransport {
 
     private func make(_ destination: Endpoint, _ purpose: StreamPurpose) -> SealedStream {
         do throws(SecureChannelError) {
-            let (seal, hello) = try StreamSeal.connecting(
-                for: purpose,
-                suite: suite,
-                identity: identity,
-                keys: keys,
-                memory: &memory
-            )
+            let (seal, hello) = try withHellos { hellos throws(SecureChannelError) in
+                try StreamSeal.connecting(
+                    to: destination,
+                    for: purpose,
+                    suite: suite,
+                    identity: identity,
+                    keys: keys,
+                    hellos: &hellos
+                )
+            }
             return SealedStream(self, on: loop, peer: destination, seal: seal, hello: hello)
         } catch {
             preconditionFailure("a handshake of our own begins: \(error)")
@@ -158,14 +167,30 @@ actor SealedStreams: StreamTransport {
         _ answer: inout [UInt8],
         _ events: inout [StreamSeal.Event]
     ) throws(SecureChannelError) {
-        var memory = assumeIsolated { streams in
-            // Moved, not copied.
-            let memory = streams.memory
-            streams.memory = HandshakeMemory()
-            return memory
-        }
-        defer { assumeIsolated { $0.memory = memory } }
-        try seal.receive(bytes, memory: &memory, answer: &answer, events: &events)
+        var hellos = assumeIsolated { $0.takeHellos() }
+        defer { assumeIsolated { $0.putBack(hellos) } }
+        try seal.receive(bytes, hellos: &hellos, answer: &answer, events: &events)
+    }
+
+    private func withHellos<Result>(
+        _ use: (inout HelloLedger) throws(SecureChannelError) -> Result
+    ) throws(SecureChannelError) -> Result {
+        var hellos = takeHellos()
+        defer { putBack(hellos) }
+        return try use(&hellos)
+    }
+
+    /// Moved, not copied.
+    private func takeHellos() -> HelloLedger {
+        guard let taken = hellos else { preconditionFailure("one stream at a time uses them") }
+        hellos = nil
+        return taken
+    }
+
+    private func putBack(_ hellos: HelloLedger) {
+        var hellos = hellos
+        file.keep(&hellos)
+        self.hellos = hellos
     }
 
     nonisolated func refused(_ error: SecureChannelError, from peer: Endpoint) {

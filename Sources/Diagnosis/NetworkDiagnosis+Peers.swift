@@ -1,7 +1,21 @@
 // The ways between members.
 extension NetworkDiagnosis {
     static func peers(_ agent: NetworkFacts.Agent) -> [NetworkFinding] {
-        agent.peers.compactMap { peer in way(to: peer, agent) }
+        agent.peers.flatMap { peer in
+            [way(to: peer, agent), detour(to: peer)].compactMap { $0 }
+        }
+    }
+
+    /// It works, but only between devices that see each other on another network.
+    private static func detour(to peer: NetworkFacts.Peer) -> NetworkFinding? {
+        guard let detour = peer.detour else { return nil }
+        return .note(
+            "peer.detour",
+            "\(peer.name) says that it is at \(peer.address), from where nothing comes to this device; "
+                + "it is reached at \(detour).",
+            "If other devices miss it, start its agent with --bind and its address on the network "
+                + "that all share"
+        )
     }
 
     private static func way(

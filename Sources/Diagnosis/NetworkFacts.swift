@@ -150,6 +150,8 @@ package struct NetworkFacts: Codable, Equatable, Sendable {
         package var streams: Way
         /// Whether it has dialled this agent.
         package var dialsUs: Bool
+        /// Where it is reached instead of at its address.
+        package var detour: String?
 
         package init(
             name: String,
@@ -157,8 +159,10 @@ package struct NetworkFacts: Codable, Equatable, Sendable {
             policy: String? = nil,
             datagrams: Way,
             streams: Way,
-            dialsUs: Bool
+            dialsUs: Bool,
+            detour: String? = nil
         ) {
+            self.detour = detour
             self.name = name
             self.address = address
             self.policy = policy

@@ -53,15 +53,28 @@ package enum NetworkDiagnosis {
 
     /// The addresses at which other devices could reach this one.
     static func outside(_ interfaces: [NetworkFacts.Interface]) -> [NetworkFacts.Interface] {
-        interfaces.filter { $0.isUp && $0.kind != .loopback && !$0.address.hasPrefix("fe80:") }
+        interfaces.filter { $0.isUp && $0.kind != .loopback && !isLinkLocal($0) }
+    }
+
+    /// Those that only devices on the same link reach.
+    ///
+    /// Every interface has one, those that programs make for themselves, too.
+    static func onLink(_ interfaces: [NetworkFacts.Interface]) -> [NetworkFacts.Interface] {
+        interfaces.filter {
+            $0.isUp && isLinkLocal($0) && ($0.kind == .local || $0.kind == .unknown)
+        }
+    }
+
+    private static func isLinkLocal(_ interface: NetworkFacts.Interface) -> Bool {
+        interface.address.hasPrefix("fe80:")
     }
 
     private static func interfaceRules(_ facts: NetworkFacts) -> [NetworkFinding] {
         guard outside(facts.interfaces).isEmpty else { return [] }
-        let isLocalOnly = facts.agent.map { isLoopback($0.address) && !$0.bindsAll } ?? false
-        return isLocalOnly
-            ? []
-            : [
+        let agent = facts.agent
+        if let agent, isLoopback(agent.address), !agent.bindsAll { return [] }
+        guard let link = onLink(facts.interfaces).first else {
+            return [
                 .problem(
                     "interface.none",
                     "This device is on no network: it has no address but its own loopback.",
@@ -69,6 +82,18 @@ package enum NetworkDiagnosis {
                         + "themselves."
                 )
             ]
+        }
+        guard let agent, isLoopback(agent.address) else { return [] }
+        return [
+            .problem(
+                "interface.noIPv4",
+                "This device has only a link-local IPv6 address (\(link.address) on "
+                    + "\(link.name)), and its agent listens on IPv4 alone.",
+                because: "It was started with --bind 0.0.0.0, or the network gives no IPv4 "
+                    + "addresses (DHCP).",
+                "Start it without --bind"
+            )
+        ]
     }
 
     private static func addressRules(
@@ -87,7 +112,8 @@ package enum NetworkDiagnosis {
                 ]
         }
         let outside = outside(interfaces)
-        guard let own = outside.first(where: { $0.address == agent.address }) else {
+        let all = outside + onLink(interfaces)
+        guard let own = all.first(where: { $0.address == agent.address }) else {
             return [gone(agent, outside)]
         }
         let better = outside.filter { $0.kind.rank < own.kind.rank && $0.kind != .unknown }

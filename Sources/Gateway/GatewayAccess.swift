@@ -111,7 +111,8 @@ struct GatewayAccess: Sendable {
     /// an address, or `localhost`, which browsers never look up.
     static func isUnmistakable(_ authority: String?) -> Bool {
         guard let authority else { return true }
-        let host = hostName(authority).lowercased()
+        // Some clients leave an IPv6 address its zone (`fe80::7%wlan0`).
+        let host = hostName(authority).prefix { $0 != "%" }.lowercased()
         return host == "localhost" || host.hasSuffix(".localhost") || IPAddress(host) != nil
     }
 

@@ -137,6 +137,15 @@ package struct GatewayClient: Sendable {
         }
     }
 
+    private static func address(of endpoint: Endpoint) throws -> SocketAddress {
+        let (text, port) = ("\(endpoint.address)", Int(endpoint.port))
+        guard endpoint.address == endpoint.address.withoutScope else {
+            // Only the resolver takes an address with a scope, and looks nothing up for it.
+            return try SocketAddress.makeAddressResolvingHost(text, port: port)
+        }
+        return try SocketAddress(ipAddress: text, port: port)
+    }
+
     /// One exchange, its failures told in words that say what to do.
     private func exchange(
         _ method: Method,
@@ -148,11 +157,10 @@ package struct GatewayClient: Sendable {
     ) async throws {
         let exchange: HTTPExchange
         do {
-            let address = try SocketAddress(
-                ipAddress: "\(endpoint.address)",
-                port: Int(endpoint.port)
+            exchange = try await HTTPExchange(
+                connectingTo: try Self.address(of: endpoint),
+                timeout: .seconds(5)
             )
-            exchange = try await HTTPExchange(connectingTo: address, timeout: .seconds(5))
         } catch let error as IOError {
             throw GatewayClientError.notListening(endpoint, errno: error.errnoCode)
         } catch is ChannelError {
@@ -164,7 +172,8 @@ package struct GatewayClient: Sendable {
         let request = HTTPExchange.request(
             HTTPMethod(rawValue: method.rawValue),
             path,
-            host: "\(endpoint)",
+            // The scope of an address is a number of this machine alone.
+            host: "\(Endpoint(address: endpoint.address.withoutScope, port: endpoint.port))",
             body: body,
             fields
         )

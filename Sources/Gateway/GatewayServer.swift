@@ -89,6 +89,10 @@ package struct GatewayServer: Sendable {
         }
     }
 
+    private static func inURL(_ host: String) -> String {
+        host.contains(":") ? "[\(host)]" : host
+    }
+
     private func didBind(_ channel: any Channel) async {
         try? await channel.eventLoop.submit { GatewayLoop.closeOnExec(channel) }.get()
         let port = UInt16(channel.localAddress?.port ?? 0)
@@ -96,7 +100,7 @@ package struct GatewayServer: Sendable {
             LogRecord(
                 "gateway.listening",
                 .info,
-                "HTTP API and dashboard at http://\(host):\(port)",
+                "HTTP API and dashboard at http://\(Self.inURL(host)):\(port)",
                 ["host": .text(host), "port": .integer(Int64(port))]
             )
         )

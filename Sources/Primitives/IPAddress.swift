@@ -32,6 +32,26 @@ public enum IPAddress: Hashable, Sendable {
         }
     }
 
+    /// The address as other machines know it: a scope is a number of this machine alone.
+    package var withoutScope: IPAddress {
+        guard case .v6(let bits, _) = self else { return self }
+        return .v6(bits)
+    }
+
+    /// Whether it can be any of several devices', one on each of this machine's links, until a
+    /// scope says on which link.
+    package var needsScope: Bool {
+        guard case .v6(_, scope: 0) = self else { return false }
+        return isLinkLocal
+    }
+
+    package var isV4: Bool {
+        switch self {
+        case .v4: true
+        case .v6: false
+        }
+    }
+
     /// Whether the address is only valid on one link (`169.254/16`, `fe80::/10`).
     package var isLinkLocal: Bool {
         switch self {

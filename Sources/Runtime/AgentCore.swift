@@ -166,7 +166,8 @@ package final class AgentCore: Sendable {
 
     /// This device is reached at another address now: others are told.
     package func moved(to endpoint: Endpoint) {
-        let rpcPort = configuration.servers.rpcExternal.port
+        // llama.cpp's RPC knows IPv4 only; over IPv6 the way leads through the agents.
+        let rpcPort = endpoint.address.isV4 ? configuration.servers.rpcExternal.port : 0
         placement.assumeIsolated {
             $0.handle(.moved(Endpoint(address: endpoint.address, port: rpcPort)))
         }

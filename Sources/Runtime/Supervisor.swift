@@ -47,8 +47,7 @@ package actor Supervisor {
 
         /// Where this machine reaches the RPC server.
         package var rpcInternal: Endpoint {
-            rpc.address.isUnspecified
-                ? Endpoint(address: rpcExternal.address, port: rpc.port) : rpc
+            rpc.address.isUnspecified ? Endpoint(address: .loopback, port: rpc.port) : rpc
         }
     }
 

@@ -73,20 +73,19 @@ extension DatagramSessions {
             identity: identity
         )
         let payload = try noise.read(message)
-        guard payload.count == 4 else { throw .truncated(needed: 4, available: payload.count) }
-        // Only now: whoever has no key must not fill the memory.
-        guard memory.isNew(Array(question.prefix(NoiseHandshake.keyByteCount))) else {
-            throw .replayed
-        }
+        guard payload.count >= 4 else { throw .truncated(needed: 4, available: payload.count) }
+        // Only now: whoever has no key must not fill the ledger.
+        let sender = try hellos.take(payload.dropFirst(4), keys)
         let index = freeIndex()
         var answer: [UInt8] = []
         answer.append(bigEndian: index)
-        let peerIndex: UInt32 = SealedHeader.integer(payload[...])
+        let peerIndex: UInt32 = SealedHeader.integer(payload.prefix(4))
         let reply = SealedHeader.bytes(Kind.reply.rawValue, peerIndex) + (try noise.write(answer))
         if halfOpen.count >= Self.halfOpenLimit {
             halfOpen[halfOpenOrder.removeFirst()] = nil
         }
         halfOpen[index] = HalfOpen(
+            sender: sender,
             question: question,
             keyID: id,
             peerIndex: peerIndex,
@@ -116,6 +115,7 @@ extension DatagramSessions {
         }
         let channel = try half.noise.finish()
         let node = try keys.admit(channel.remote)
+        guard node == half.sender else { throw .otherSender }
         halfOpen[index] = nil
         halfOpenOrder.removeAll { $0 == index }
         establish(

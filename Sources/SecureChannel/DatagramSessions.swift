@@ -6,7 +6,8 @@ package import Primitives
 /// A state machine without sockets and clocks. What it wants sent besides is put into `outbox`,
 /// and must be sent after each call. A session is agreed on by both sides with fresh keys, so that
 /// nothing recorded before either of them was started opens, and nothing that was meant for
-/// another device.
+/// another device; the ledger of hellos keeps the beginning of a handshake from being answered
+/// twice.
 package struct DatagramSessions: Sendable {
     /// The use that handshakes name.
     static let use = "datagrams"
@@ -59,6 +60,8 @@ package struct DatagramSessions: Sendable {
     }
 
     struct HalfOpen: Sendable {
+        /// Who it says that it is.
+        let sender: NodeID
         /// What was read; only the very same is answered again.
         let question: [UInt8]
         let keyID: UInt32
@@ -89,13 +92,14 @@ package struct DatagramSessions: Sendable {
     /// In the order in which they began.
     var halfOpenOrder: [UInt32] = []
     var paths: [Endpoint: Path] = [:]
-    var memory = HandshakeMemory()
+    package var hellos: HelloLedger
     /// What to send, and where.
     package var outbox: [(bytes: [UInt8], endpoint: Endpoint)] = []
 
-    package init(identity: DeviceIdentity, keys: CurrentKeys) {
+    package init(identity: DeviceIdentity, keys: CurrentKeys, hellos: HelloLedger) {
         self.identity = identity
         self.keys = keys
+        self.hellos = hellos
     }
 
     package var sessionCount: Int { sessions.count }
@@ -186,9 +190,8 @@ package struct DatagramSessions: Sendable {
         )
         var payload: [UInt8] = []
         payload.append(bigEndian: index)
+        payload += hellos.greeting(to: endpoint)
         guard let message = try? noise.write(payload) else { return }
-        // What this device has said itself is no question of another one's.
-        _ = memory.isNew(Array(message.prefix(NoiseHandshake.keyByteCount)))
         let hello = SealedHeader.bytes(Kind.hello.rawValue, keys.sealing.id) + message
         handshakes[index] = Handshake(
             endpoint: endpoint,

@@ -30,30 +30,3 @@ struct ReplayWindow: Sendable {
     private func index(_ place: UInt64) -> Int { Int(place / 64 % UInt64(words.count)) }
     private func bit(_ place: UInt64) -> UInt64 { 1 << (place % 64) }
 }
-
-/// The beginnings of handshakes that were seen, so that a recorded one is answered once.
-package struct HandshakeMemory: Sendable {
-    /// How many are remembered; older ones are forgotten.
-    package static let limit = 4096
-
-    private var seen: Set<[UInt8]> = []
-    private var order: [[UInt8]] = []
-    private var next = 0
-
-    package init() {}
-
-    /// Whether the ephemeral key is new; from now on it is not.
-    mutating func isNew(_ ephemeral: [UInt8]) -> Bool {
-        // Half of it is enough to tell random keys apart.
-        let mark = Array(ephemeral.prefix(16))
-        guard seen.insert(mark).inserted else { return false }
-        if order.count < Self.limit {
-            order.append(mark)
-        } else {
-            seen.remove(order[next])
-            order[next] = mark
-            next = (next + 1) % Self.limit
-        }
-        return true
-    }
-}

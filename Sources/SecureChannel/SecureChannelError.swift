@@ -1,3 +1,5 @@
+package import Primitives
+
 /// Why sealed bytes were refused; nothing of them was used.
 package enum SecureChannelError: Error, Equatable, Sendable {
     case truncated(needed: Int, available: Int)
@@ -20,8 +22,11 @@ package enum SecureChannelError: Error, Equatable, Sendable {
     case tooLong(byteCount: Int, limit: Int)
     /// A device that was removed from the cluster.
     case removedDevice
-    /// A stream that says that it comes from another device than it does.
+    /// A stream, or the beginning of a handshake, that says that it comes from another device than
+    /// it does.
     case otherSender
+    /// A hello that was sent to somewhere else, and recorded, or translated on its way.
+    case otherTarget(Endpoint)
     /// A counter has no values left.
     case exhausted
 
@@ -41,6 +46,7 @@ package enum SecureChannelError: Error, Equatable, Sendable {
         case .tooLong: "tooLong"
         case .removedDevice: "removedDevice"
         case .otherSender: "otherSender"
+        case .otherTarget: "otherTarget"
         case .exhausted: "exhausted"
         }
     }

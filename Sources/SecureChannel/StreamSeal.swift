@@ -28,7 +28,7 @@ package struct StreamSeal: Sendable {
     private enum State: Sendable {
         case waitsForHello
         case waitsForReply(NoiseHandshake, StreamPurpose)
-        case waitsForFinish(NoiseHandshake, StreamPurpose)
+        case waitsForFinish(NoiseHandshake, StreamPurpose, NodeID)
         case open(RecordLayer)
         case failed
     }
@@ -40,30 +40,14 @@ package struct StreamSeal: Sendable {
     /// Which key the handshake used.
     private(set) var keyID: UInt32?
 
-    /// The side that connected, where it takes no streams itself.
+    /// The side that connects to an endpoint; `hello` is what it sends first.
     package static func connecting(
-        for purpose: StreamPurpose,
-        suite: NoiseSuite,
-        identity: DeviceIdentity,
-        keys: CurrentKeys
-    ) throws(SecureChannelError) -> (seal: StreamSeal, hello: [UInt8]) {
-        var memory = HandshakeMemory()
-        return try connecting(
-            for: purpose,
-            suite: suite,
-            identity: identity,
-            keys: keys,
-            memory: &memory
-        )
-    }
-
-    /// The side that connected; `hello` is what it sends first, and will not take itself.
-    package static func connecting(
+        to target: Endpoint,
         for purpose: StreamPurpose,
         suite: NoiseSuite,
         identity: DeviceIdentity,
         keys: CurrentKeys,
-        memory: inout HandshakeMemory
+        hellos: inout HelloLedger
     ) throws(SecureChannelError) -> (seal: StreamSeal, hello: [UInt8]) {
         var noise = NoiseHandshake.ours(
             .initiator,
@@ -72,9 +56,7 @@ package struct StreamSeal: Sendable {
             key: keys.sealing,
             identity: identity
         )
-        let message = try noise.write([purpose.rawValue])
-        // What this device has said itself is no question of another one's.
-        _ = memory.isNew(Array(message.prefix(NoiseHandshake.keyByteCount)))
+        let message = try noise.write([purpose.rawValue] + hellos.greeting(to: target))
         var seal = StreamSeal(identity, keys, .waitsForReply(noise, purpose))
         seal.keyID = keys.sealing.id
         var hello = SealedHeader.bytes(suite.rawValue, keys.sealing.id)
@@ -103,7 +85,7 @@ package struct StreamSeal: Sendable {
     /// After an error the stream is closed without a word.
     package mutating func receive(
         _ bytes: [UInt8],
-        memory: inout HandshakeMemory,
+        hellos: inout HelloLedger,
         answer: inout [UInt8],
         events: inout [Event]
     ) throws(SecureChannelError) {
@@ -115,7 +97,7 @@ package struct StreamSeal: Sendable {
                 return
             }
             unread += bytes
-            while try step(&memory, &answer, &events) {}
+            while try step(&hellos, &answer, &events) {}
         } catch {
             state = .failed
             unread = []
@@ -151,31 +133,31 @@ package struct StreamSeal: Sendable {
 
     /// Whether a step was done and another may follow.
     private mutating func step(
-        _ memory: inout HandshakeMemory,
+        _ hellos: inout HelloLedger,
         _ answer: inout [UInt8],
         _ events: inout [Event]
     ) throws(SecureChannelError) -> Bool {
         switch state {
-        case .waitsForHello: return try readHello(&memory, &answer)
+        case .waitsForHello: return try readHello(&hellos, &answer)
         case .waitsForReply(var noise, let purpose):
             guard let message = try Self.takeMessage(&unread, after: 0) else { return false }
             let payload = try noise.read(message[...])
             guard payload.isEmpty else { throw .tooLong(byteCount: payload.count, limit: 0) }
             Self.append(try noise.write(), to: &answer)
-            try open(noise, purpose, &events)
+            try open(noise, purpose, of: nil, &events)
             return false
-        case .waitsForFinish(var noise, let purpose):
+        case .waitsForFinish(var noise, let purpose, let sender):
             guard let message = try Self.takeMessage(&unread, after: 0) else { return false }
             let payload = try noise.read(message[...])
             guard payload.isEmpty else { throw .tooLong(byteCount: payload.count, limit: 0) }
-            try open(noise, purpose, &events)
+            try open(noise, purpose, of: sender, &events)
             return false
         case .open, .failed: return false
         }
     }
 
     private mutating func readHello(
-        _ memory: inout HandshakeMemory,
+        _ hellos: inout HelloLedger,
         _ answer: inout [UInt8]
     ) throws(SecureChannelError) -> Bool {
         let rawSuite: UInt8
@@ -201,26 +183,27 @@ package struct StreamSeal: Sendable {
             identity: identity
         )
         let payload = try noise.read(message[...])
-        guard payload.count == 1 else { throw .truncated(needed: 1, available: payload.count) }
-        guard let purpose = StreamPurpose(rawValue: payload[0]) else {
-            throw .badValue(field: "purpose", value: UInt64(payload[0]))
+        guard let first = payload.first else { throw .truncated(needed: 1, available: 0) }
+        guard let purpose = StreamPurpose(rawValue: first) else {
+            throw .badValue(field: "purpose", value: UInt64(first))
         }
-        guard memory.isNew(Array(message.prefix(NoiseHandshake.keyByteCount))) else {
-            throw .replayed
-        }
+        let sender = try hellos.take(payload.dropFirst(), keys)
         keyID = id
         Self.append(try noise.write(), to: &answer)
-        state = .waitsForFinish(noise, purpose)
+        state = .waitsForFinish(noise, purpose, sender)
         return true
     }
 
     private mutating func open(
         _ noise: NoiseHandshake,
         _ purpose: StreamPurpose,
+        of sender: NodeID?,
         _ events: inout [Event]
     ) throws(SecureChannelError) {
         let channel = try noise.finish()
-        events.append(.established(try keys.admit(channel.remote), purpose))
+        let node = try keys.admit(channel.remote)
+        guard node == sender ?? node else { throw .otherSender }
+        events.append(.established(node, purpose))
         var records = RecordLayer(channel)
         let rest = unread
         unread = []

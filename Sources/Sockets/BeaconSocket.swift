@@ -11,6 +11,7 @@ package actor BeaconSocket {
     private nonisolated let loop: PollLoop
     private nonisolated let port: UInt16
     private nonisolated let agent: IPAddress
+    private nonisolated let scopes: LinkScopes
     private let v4: Socket?
     private let v6: Socket?
     private var buffer = [UInt8](repeating: 0, count: Beacons.byteLimit)
@@ -28,7 +29,12 @@ package actor BeaconSocket {
     }
 
     /// Makes the sockets for an agent bound to an address; `start` finds the paths.
-    package init(on loop: PollLoop, port: UInt16, agent: IPAddress) throws(SocketError) {
+    package init(
+        on loop: PollLoop,
+        port: UInt16,
+        agent: IPAddress,
+        scopes: LinkScopes = LinkScopes()
+    ) throws(SocketError) {
         switch agent {
         case .v4:
             v4 = try Socket.forBeacons(.v4(0), port)
@@ -40,6 +46,7 @@ package actor BeaconSocket {
         self.loop = loop
         self.port = port
         self.agent = agent
+        self.scopes = scopes
     }
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -139,7 +146,7 @@ extension BeaconSocket {
                 loop.readClock()
                 receiver.receive(
                     buffer.span.extracting(0..<datagram.byteCount),
-                    from: datagram.source
+                    from: scopes.heard(datagram.source)
                 )
             }
         }

@@ -31,6 +31,31 @@ package enum Interfaces {
         return found.prefix(count).compactMap(InterfaceAddress.init(system:))
     }
 
+    /// An address as people write it, its zone (`%wlan0`) as this machine's number of the interface.
+    ///
+    /// What has no zone, or one of no interface, stays as it is.
+    package static func numberingZone(of text: String) -> String {
+        guard let percent = text.firstIndex(of: "%") else { return text }
+        let rest = text[text.index(after: percent)...]
+        let name = rest.prefix { $0 != "]" }
+        guard let found = try? addresses().first(where: { $0.interface == name }) else {
+            return text
+        }
+        return text[...percent] + "\(found.index)" + rest.dropFirst(name.count)
+    }
+
+    /// What an agent listens on that shall be reached in every way: both families where the
+    /// system has them.
+    package static var everywhere: IPAddress {
+        let all = Endpoint(address: .v6(0), port: 0)
+        do throws(SocketError) {
+            try Socket.make(.datagrams, for: all.address).bind(to: all, kind: .datagrams)
+            return all.address
+        } catch {
+            return .v4(0)
+        }
+    }
+
     private static func fill(_ found: inout [cposix_interface]) throws(SocketError) -> Int {
         let status = unsafe cposix_interfaces(&found, Int32(found.count))
         return Int(try systemCall("getifaddrs", status))

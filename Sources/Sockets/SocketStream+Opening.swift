@@ -18,14 +18,17 @@ extension SocketStream {
         }
     }
 
-    /// Starts to connect.
+    /// Starts to connect to its peer.
+    ///
+    /// - Parameter place: the peer, with the link on which it is.
     func connect(
+        to place: Endpoint,
         from source: IPAddress?,
         timeout: Duration,
         onEvent: @escaping @Sendable (StreamEvent) -> Void
     ) {
         self.onEvent = onEvent
-        if let errno = socket.startConnecting(to: peer, from: source) {
+        if let errno = socket.startConnecting(to: place, from: source) {
             endLater(reading: false, .init(connecting: errno))
             return
         }

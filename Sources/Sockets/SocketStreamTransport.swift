@@ -7,6 +7,7 @@ package final class SocketStreamTransport: StreamTransport {
     private let source: IPAddress?
     private let relay: Relay
     private let filters: SpliceFilters
+    private let scopes: LinkScopes
 
     /// Makes a transport.
     ///
@@ -16,12 +17,14 @@ package final class SocketStreamTransport: StreamTransport {
         on loop: PollLoop,
         source: IPAddress? = nil,
         relay: Relay,
-        filters: SpliceFilters = SpliceFilters()
+        filters: SpliceFilters = SpliceFilters(),
+        scopes: LinkScopes = LinkScopes()
     ) {
         self.loop = loop
         self.source = source
         self.relay = relay
         self.filters = filters
+        self.scopes = scopes
     }
 
     package var spliceFeatures: ServiceFeatures { filters.features }
@@ -35,7 +38,12 @@ package final class SocketStreamTransport: StreamTransport {
             let socket = try Socket.make(.streams, for: destination.address)
             let stream = SocketStream(socket, peer: destination, state: .connecting, on: loop)
             stream.assumeIsolated {
-                $0.connect(from: source, timeout: timeout, onEvent: onEvent)
+                $0.connect(
+                    to: scopes.place(of: destination, at: loop.now),
+                    from: source,
+                    timeout: timeout,
+                    onEvent: onEvent
+                )
             }
             return stream
         } catch {

@@ -16,6 +16,7 @@ package actor StreamListener {
     private nonisolated let loop: PollLoop
     private nonisolated let socket: Socket
     private let streamLimit: Int
+    private nonisolated let scopes: LinkScopes
     private var streamCount = 0
     private var welcome: Welcome?
     private var token: WatchToken?
@@ -31,7 +32,8 @@ package actor StreamListener {
     package init(
         on loop: PollLoop,
         at endpoint: Endpoint,
-        streamLimit: Int = StreamLimits.inboundStreamLimit
+        streamLimit: Int = StreamLimits.inboundStreamLimit,
+        scopes: LinkScopes = LinkScopes()
     ) throws(SocketError) {
         let socket = try Socket.make(.streams, for: endpoint.address)
         try socket.set(CPOSIX_REUSE_ADDRESS)
@@ -40,6 +42,7 @@ package actor StreamListener {
         self.socket = socket
         self.loop = loop
         self.streamLimit = streamLimit
+        self.scopes = scopes
         local = socket.local ?? endpoint
     }
 
@@ -103,7 +106,7 @@ extension StreamListener: PollHandler {
         counters.accepted.add()
         streamCount += 1
         socket.prepareForStream()
-        let stream = SocketStream(socket, peer: peer, state: .open, on: loop)
+        let stream = SocketStream(socket, peer: scopes.heard(peer), state: .open, on: loop)
         loop.readClock()
         let onEvent = welcome(stream)
         stream.assumeIsolated { stream in

@@ -12,13 +12,20 @@ package actor UDPSocket: DatagramTransport {
     private nonisolated let counters = DatagramCounters()
     private nonisolated let loop: PollLoop
     private nonisolated let socket: Socket
+    private nonisolated let scopes: LinkScopes
     private var buffer = [UInt8](repeating: 0, count: DatagramLimits.receiveBufferByteCount)
     private var receiving: (receiver: any DatagramReceiver, token: WatchToken)?
 
     /// Binds the socket; from then on the system keeps what arrives, within its limits.
     ///
     /// The address is not shared: a second agent at the same one fails.
-    package init(on loop: PollLoop, at endpoint: Endpoint) throws(SocketError) {
+    ///
+    /// - Parameter scopes: what all sockets of an agent learn together.
+    package init(
+        on loop: PollLoop,
+        at endpoint: Endpoint,
+        scopes: LinkScopes = LinkScopes()
+    ) throws(SocketError) {
         let socket = try Socket.make(.datagrams, for: endpoint.address)
         try socket.bind(to: endpoint, kind: .datagrams)
         socket.wish(CPOSIX_RECEIVE_BUFFER, DatagramLimits.systemBufferByteCount)
@@ -27,6 +34,7 @@ package actor UDPSocket: DatagramTransport {
         if case .v6 = endpoint.address { socket.wish(CPOSIX_REFUSALS_V6) }
         self.socket = socket
         self.loop = loop
+        self.scopes = scopes
         local = socket.local ?? endpoint
     }
 
@@ -56,12 +64,14 @@ package actor UDPSocket: DatagramTransport {
     package nonisolated var counts: DatagramCounts { counters.snapshot }
 
     private func transmit(_ bytes: Span<UInt8>, to destination: Endpoint) {
-        let isOverV6 =
-            switch local.address {
-            case .v4: false
-            case .v6: true
-            }
-        let target = isOverV6 ? destination.mappedToV6 : destination
+        guard destination.address.needsScope else {
+            put(bytes, to: local.address.isV4 ? destination : destination.mappedToV6)
+            return
+        }
+        for place in scopes.places(of: destination, at: loop.now) { put(bytes, to: place) }
+    }
+
+    private func put(_ bytes: Span<UInt8>, to target: Endpoint) {
         var errno = socket.sendDatagram(bytes, to: target)
         // The answer to an earlier datagram, told once and instead of sending this one.
         if case .refused = SocketFailure(errno: errno) {
@@ -90,7 +100,7 @@ extension UDPSocket: PollHandler {
                 let destination = Endpoint(system: refusal.destination)
             else { continue }
             loop.readClock()
-            receiver.refused(by: destination)
+            receiver.refused(by: scopes.heard(destination))
         }
     }
 
@@ -109,7 +119,7 @@ extension UDPSocket: PollHandler {
                 loop.readClock()
                 receiver.receive(
                     buffer.span.extracting(0..<datagram.byteCount),
-                    from: datagram.source
+                    from: scopes.heard(datagram.source)
                 )
             }
         }

@@ -27,7 +27,12 @@ struct AgentAddress: ParsableArguments {
     var endpoint: Endpoint {
         get throws {
             let name = text.hasPrefix("localhost") ? "127.0.0.1" + text.dropFirst(9) : text
-            guard let endpoint = Endpoint(name, defaultPort: AgentConfiguration.httpPort) else {
+            guard
+                let endpoint = AgentConfiguration.endpoint(
+                    name,
+                    defaultPort: AgentConfiguration.httpPort
+                )
+            else {
                 throw ValidationError(
                     "'\(text)' is no address: give one like 127.0.0.2 or 192.168.1.7:52415"
                 )

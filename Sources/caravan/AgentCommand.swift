@@ -28,8 +28,13 @@ struct AgentCommand: AsyncParsableCommand {
     @Option(help: "Agents of other clusters on the same network are not seen.")
     var cluster = "caravan"
 
-    @Option(help: "The address to listen on; 0.0.0.0 is all.")
-    var bind = "0.0.0.0"
+    @Option(
+        help: ArgumentHelp(
+            "The address to listen on, as 192.168.1.7 or fe80::7%wlan0; default is all of them.",
+            valueName: "address"
+        )
+    )
+    var bind: String?
 
     @Option(help: ArgumentHelp("Where this agent keeps its identity and logs.", valueName: "dir"))
     var state = Folders.state
@@ -141,9 +146,6 @@ struct AgentCommand: AsyncParsableCommand {
     }
 
     private func agentConfiguration() throws -> AgentConfiguration {
-        guard let address = IPAddress(bind) else {
-            throw ValidationError("--bind takes an address such as 0.0.0.0, not '\(bind)'")
-        }
         guard let level = LogLevel(rawValue: logLevel) else {
             let names = LogLevel.allCases.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("--log-level takes one of \(names), not '\(logLevel)'")
@@ -162,7 +164,11 @@ struct AgentCommand: AsyncParsableCommand {
             )
         }
         configuration.cluster = cluster
-        configuration.bind = address
+        if let bind, !configuration.listen(on: bind) {
+            throw ValidationError(
+                "--bind takes an address of this device such as 192.168.1.7, not '\(bind)'"
+            )
+        }
         configuration.agentPort = agentPort
         configuration.httpPort = httpPort
         configuration.rpcPort = rpcPort
@@ -178,7 +184,10 @@ struct AgentCommand: AsyncParsableCommand {
         configuration.logLevel = level
         configuration.seeds = try seed.map { text in
             guard
-                let endpoint = Endpoint(text, defaultPort: AgentConfiguration.agentPort)
+                let endpoint = AgentConfiguration.endpoint(
+                    text,
+                    defaultPort: AgentConfiguration.agentPort
+                )
             else {
                 throw ValidationError(
                     "--seed takes an agent's address and port, as 192.168.1.7:52414, not '\(text)'"

@@ -54,7 +54,7 @@ struct ThroughputBench: Sendable {
 
     /// How many bytes per second one thread seals, and opens, in records as the relay's.
     func cipher() throws -> (seal: Double, open: Double) {
-        var (near, far) = try RelayChain.records(suite)
+        var (near, far) = try RecordLayer.pair(suite)
         let plain = [UInt8](repeating: 7, count: RecordLayer.plainByteLimit)
         let recordCount = max(1, min(byteCount, 512 << 20) / plain.count)
         var (sealing, opening): (Duration, Duration) = (.zero, .zero)
@@ -134,7 +134,7 @@ private final class RelayChain: Sendable {
 
     /// Leads a client over the wire.
     private func enter(_ client: DetachedStream, sealed: Bool, _ wire: Endpoint) {
-        let records: Ends? = sealed ? try? Self.records(suite) : nil
+        let records = sealed ? try? RecordLayer.pair(suite) : nil
         connect(client, wire, near: records?.near, far: records?.far)
     }
 
@@ -157,31 +157,6 @@ private final class RelayChain: Sendable {
     /// Used on the loop only.
     private final class OpeningStream: @unchecked Sendable {
         var stream: SocketStream?
-    }
-
-    typealias Ends = (near: RecordLayer, far: RecordLayer)
-
-    /// The keys of both ends of a stream, from a real handshake.
-    static func records(_ suite: NoiseSuite) throws -> Ends {
-        let keys = KeyRing(.random()).keys(cluster: "bench", at: 0)
-        var (near, hello) = try StreamSeal.connecting(
-            for: .frames,
-            suite: suite,
-            identity: DeviceIdentity(),
-            keys: keys
-        )
-        var far = StreamSeal(accepting: DeviceIdentity(), keys: keys)
-        var memory = HandshakeMemory()
-        var events: [StreamSeal.Event] = []
-        var (reply, finish): ([UInt8], [UInt8]) = ([], [])
-        try far.receive(hello, memory: &memory, answer: &reply, events: &events)
-        try near.receive(reply, memory: &memory, answer: &finish, events: &events)
-        hello = []
-        try far.receive(finish, memory: &memory, answer: &hello, events: &events)
-        guard let nearRecords = near.takeRecords(), let farRecords = far.takeRecords() else {
-            throw CommandFailure("a handshake of our own failed")
-        }
-        return (nearRecords, farRecords)
     }
 }
 

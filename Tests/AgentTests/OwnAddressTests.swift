@@ -59,8 +59,36 @@ struct OwnAddressTests {
     @Test func `the family follows the address that the agent listens on`() throws {
         let both = [("eth0", "192.168.1.7"), ("eth0", "2001:db8::7")]
         #expect(try Self.chosen(bind: "0.0.0.0", both[1], both[0]) == "192.168.1.7")
-        #expect(try Self.chosen(bind: "::", both[0], both[1]) == "2001:db8::7")
-        #expect(try Self.chosen(bind: "::", both[0]) == "192.168.1.7")
+        #expect(try Self.chosen(bind: "0.0.0.0", both[1]) == "127.0.0.1")
+        // Not every agent listens on IPv6.
+        #expect(try Self.chosen(bind: "::", both[1], both[0]) == "192.168.1.7")
+        #expect(try Self.chosen(bind: "::", both[1]) == "2001:db8::7")
+    }
+
+    @Test func `an address of the link alone is said where there is no better one`() throws {
+        let link = ("eth0", "fe80::7%2")
+        #expect(try Self.chosen(bind: "::", link, ("eth0", "2001:db8::7")) == "2001:db8::7")
+        #expect(try Self.chosen(bind: "::", link, ("docker0", "172.17.0.1")) == "fe80::7")
+        #expect(try Self.chosen(bind: "0.0.0.0", link) == "127.0.0.1")
+        #expect(try Self.chosen(("eth0", "169.254.8.9")) == "169.254.8.9")
+        #expect(try Self.chosen(bind: "fe80::7%2") == "fe80::7")
+        let two = [("wlan0", "fe80::8%3"), link]
+        #expect(try Self.chosen(bind: "::", current: "fe80::7", two[0], two[1]) == "fe80::7")
+    }
+
+    @Test func `an agent is told an address of the link by its zone, or by the address alone`()
+        throws
+    {
+        let own = [try Self.way("eth0", "fe80::7%2"), try Self.way("eth0", "10.0.0.7")]
+        func listening(_ text: String) -> String? {
+            OwnAddress.listening(on: text, among: own).map { "\($0)" }
+        }
+        #expect(listening("fe80::7") == "fe80::7%2")
+        #expect(listening("fe80::9%5") == "fe80::9%5")
+        #expect(listening("fe80::7%no-such-interface") == nil)
+        #expect(listening("0.0.0.0") == "0.0.0.0")
+        #expect(listening("here") == nil)
+        #expect(Interfaces.numberingZone(of: "[fe80::1%lo]:80") == "[fe80::1%1]:80")
     }
 
     @Test func `what was said before stays, unless something better has come`() throws {

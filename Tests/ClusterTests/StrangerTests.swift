@@ -8,22 +8,24 @@ import Testing
 extension ClusterTests {
     /// What somebody on another machine can do who does not have the cluster's key.
     @Suite(.needsEngine, .needsNamespaces, .needsCapture) struct Strangers {
-        private static let stranger = 2
+        private static let stranger = 3
 
-        /// Two agents with a key and a model that runs, and a machine beside them.
+        /// Three agents with a key and a model that runs, and a machine beside them.
         private func withRunningModel(
             _ arguments: [String] = [],
-            _ body: (NamespaceCluster, _ master: TestAgent, _ worker: TestAgent) async throws ->
-                Void
+            _ body: (
+                NamespaceCluster, _ master: TestAgent, _ worker: TestAgent, _ other: TestAgent
+            ) async throws -> Void
         ) async throws {
             let engine = try await TestEngine.folder
             let models = try await TestModels.folder
-            try await withNamespaces(3, engine: engine, models: models) { cluster in
+            try await withNamespaces(4, engine: engine, models: models) { cluster in
                 let master = cluster.add(discovers: false, arguments: arguments)
                 try await cluster.agree()
                 let worker = cluster.add(seeds: [master], discovers: false, arguments: arguments)
+                let other = cluster.add(seeds: [master], discovers: false, arguments: arguments)
                 try await cluster.agree()
-                try await body(cluster, master, worker)
+                try await body(cluster, master, worker, other)
             }
         }
 
@@ -44,7 +46,7 @@ extension ClusterTests {
         func `a scan of all ports finds a worker's RPC server only where it is exposed`(
             exposure: String
         ) async throws {
-            try await withRunningModel(["--exposure", exposure]) { cluster, master, worker in
+            try await withRunningModel(["--exposure", exposure]) { cluster, master, worker, _ in
                 try await cluster.launch(TestModels.tiny, through: worker)
                 #expect(!worker.rpcServers.isEmpty)
                 #expect(!master.llamaServers.isEmpty)
@@ -58,12 +60,14 @@ extension ClusterTests {
         @Test func `on the wire nothing can be read, and from another machine nothing is let in`()
             async throws
         {
-            try await withRunningModel { cluster, master, worker in
+            try await withRunningModel { cluster, master, worker, other in
                 let capture = try await Capture.during(
                     "net 10.77.0.0/24 and not port 52415",
                     on: "bridge",
                     placed: cluster.network.hubCommand
                 ) {
+                    // So that the beginnings of their talk are recorded, too.
+                    try await restart(worker, beside: [master, other], cluster)
                     try await cluster.launch(TestModels.tiny, through: worker)
                     let chat = cluster.streamedChat(worker, maxTokens: 12)
                     #expect(try await chat.end().isSuccess)
@@ -97,24 +101,55 @@ extension ClusterTests {
                 let refused = try await refusals(master)
                 #expect(refused.keys.contains { $0.hasSuffix(".badMagic") }, "\(refused)")
 
-                // What was recorded, as it was, altered, and played back on a stream.
-                let (answers, sent) = try await replay(capture, to: master, cluster)
-                #expect(answers.datagrams == 0)
-                #expect(answers.streamBytes == 0)
-                let since = try await refusals(master)
-                func count(_ prefix: String) -> Int {
-                    let all = since.filter { $0.key.hasPrefix(prefix) }.values.reduce(0, +)
-                    return Int(all)
-                        - Int(refused.filter { $0.key.hasPrefix(prefix) }.values.reduce(0, +))
-                }
-                #expect(count("datagram.") >= sent.datagrams * 9 / 10, "\(since) after \(refused)")
-                #expect(count("stream.") >= sent.streams, "\(since) after \(refused)")
-
-                let after = try await cluster.agree([master, worker])
+                // What was recorded, as it was, altered, and played back on a stream: to whom it
+                // was meant for, to somebody else, and to whom it was meant for in a later life.
+                try await expectSilence(capture, of: master, to: master, cluster)
+                try await expectSilence(capture, of: master, to: other, cluster)
+                #expect(try await refusals(other)["datagram.otherTarget", default: 0] > 0)
+                #expect(try await refusals(other)["stream.otherTarget", default: 0] > 0)
+                let after = try await cluster.agree([master, worker, other])
                 #expect(after.ballot == before.ballot)
                 #expect(after.members.map(\.id) == before.members.map(\.id))
                 #expect(after.model?.phase == "ready")
+                try await restart(master, beside: [worker, other], cluster)
+                try await expectSilence(capture, of: master, to: master, cluster)
+                let final = try await cluster.agree([master, worker, other])
+                #expect(final.members.map(\.id) == before.members.map(\.id))
             }
+        }
+
+        /// Kills an agent and starts it again, with what it keeps on disk.
+        private func restart(
+            _ agent: TestAgent,
+            beside others: [TestAgent],
+            _ cluster: NamespaceCluster
+        ) async throws {
+            agent.kill()
+            _ = try await agent.running?.end()
+            agent.start()
+            try await cluster.agree(others + [agent])
+        }
+
+        /// Plays what was sent to one agent to one: it must be refused, and nothing comes back.
+        private func expectSilence(
+            _ capture: Capture,
+            of recorded: TestAgent,
+            to target: TestAgent,
+            _ cluster: NamespaceCluster
+        ) async throws {
+            let before = try await refusals(target)
+            let (answers, sent) = try await replay(capture, of: recorded, to: target, cluster)
+            #expect(answers.datagrams == 0)
+            #expect(answers.streamBytes == 0)
+            let after = try await refusals(target)
+            func count(_ prefix: String) -> Int {
+                func sum(_ counts: [String: UInt64]) -> Int {
+                    Int(counts.filter { $0.key.hasPrefix(prefix) }.values.reduce(0, +))
+                }
+                return sum(after) - sum(before)
+            }
+            #expect(count("datagram.") >= sent.datagrams * 9 / 10, "\(after) after \(before)")
+            #expect(count("stream.") >= sent.streams, "\(after) after \(before)")
         }
 
         private func refusals(_ agent: TestAgent) async throws -> [String: UInt64] {
@@ -124,22 +159,28 @@ extension ClusterTests {
         /// Sends recorded traffic from the stranger's machine, and counts what comes back.
         private func replay(
             _ capture: Capture,
+            of recorded: TestAgent,
             to target: TestAgent,
             _ cluster: NamespaceCluster
         ) async throws -> (
             answers: (datagrams: Int, streamBytes: Int), sent: (datagrams: Int, streams: Int)
         ) {
-            let folder = target.folder + "-recorded"
+            let folder = target.folder + "-recorded-\(UInt32.random(in: 0 ... .max))"
             try FileManager.default.createDirectory(
                 atPath: folder,
                 withIntermediateDirectories: true
             )
-            var datagrams = capture.datagrams.filter { $0.destination == target.agentEndpoint }
-                .suffix(100).map(\.bytes)
-            for index in datagrams.indices where index % 2 == 1 {
-                datagrams[index][datagrams[index].count / 2] ^= 0x10
+            let all = capture.datagrams.filter { $0.destination == recorded.agentEndpoint }
+                .map(\.bytes)
+            // With the beginnings of handshakes, of kind 1.
+            var datagrams = all.filter { $0.dropFirst(3).first == 1 } + all.suffix(100)
+            #expect(datagrams.count > 30)
+            datagrams += datagrams.map { bytes in
+                var bytes = bytes
+                bytes[bytes.count / 2] ^= 0x10
+                return bytes
             }
-            let streams = capture.streams.filter { $0.destination == target.agentEndpoint }
+            let streams = capture.streams.filter { $0.destination == recorded.agentEndpoint }
                 .prefix(5).map(\.bytes)
             #expect(datagrams.count > 10 && !streams.isEmpty)
             for (number, bytes) in datagrams.enumerated() {

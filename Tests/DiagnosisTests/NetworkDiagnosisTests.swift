@@ -146,6 +146,29 @@ struct NetworkDiagnosisTests {
         #expect(Self.ids(one) == [])
     }
 
+    @Test func `a link-local address is enough, but not for an agent on IPv4 alone`() throws {
+        let link = [Self.loopback, Self.interface("wlan0", "fe80::7")]
+        #expect(Self.ids(link) { $0.address = "fe80::7" } == [])
+        let finding = try #require(Self.findings(link) { $0.address = "127.0.0.1" }.first)
+        #expect(finding.id == "interface.noIPv4")
+        #expect(finding.what.contains("fe80::7 on wlan0"))
+        let containers = [Self.loopback, Self.interface("docker0", "fe80::8")]
+        #expect(Self.ids(containers) { $0.address = "127.0.0.1" } == ["interface.none"])
+    }
+
+    @Test func `a member that is reached elsewhere is worth a note`() throws {
+        let finding = try #require(
+            Self.findings {
+                var peer = Self.peer()
+                peer.detour = "[fe80::8]:52414"
+                $0.peers = [peer]
+            }.first
+        )
+        #expect(finding.id == "peer.detour")
+        #expect(finding.weight == .note)
+        #expect(finding.what.hasSuffix("it is reached at [fe80::8]:52414."))
+    }
+
     @Test func `beacons that are switched off`() {
         let off = { (agent: inout Facts.Agent) in agent.beacons.isOn = false }
         #expect(Self.ids { off(&$0) } == [])

@@ -188,7 +188,10 @@ struct AccessTests {
         }
     }
 
-    @Test(arguments: ["http://localhost:52415/api/v1/cluster", "HTTP://LOCALHOST:52415/api/v1/cluster?a=b://c"])
+    @Test(arguments: [
+        "http://localhost:52415/api/v1/cluster",
+        "HTTP://LOCALHOST:52415/api/v1/cluster?a=b://c",
+    ])
     func `a target may name the host as well`(target: String) async throws {
         let answer = try await raw("GET", target, ["Host: localhost:52415"], FakeBackend())
         #expect(answer.hasPrefix("HTTP/1.1 200 "))

@@ -21,20 +21,4 @@ import Testing
         }
         #expect(taken.count > 500)
     }
-
-    @Test func `a handshake's beginning is new once, and the memory is bounded`() {
-        var memory = HandshakeMemory()
-        let keys = (0..<HandshakeMemory.limit + 1).map { number in
-            var bytes: [UInt8] = []
-            bytes.append(bigEndian: UInt64(number))
-            return bytes + [UInt8](repeating: 0, count: 24)
-        }
-        let first = keys.dropLast().map { memory.isNew($0) }
-        #expect(first.allSatisfy { $0 })
-        let again = [keys[0], keys[HandshakeMemory.limit], keys[1], keys[0]].map {
-            memory.isNew($0)
-        }
-        // The last one pushed the oldest out.
-        #expect(again == [false, true, false, true])
-    }
 }

@@ -5,12 +5,12 @@ import Testing
 @Suite struct StreamSealTests {
     private struct Side {
         var seal: StreamSeal
-        var memory = HandshakeMemory()
+        var hellos: HelloLedger
         var events: [StreamSeal.Event] = []
 
         mutating func take(_ bytes: [UInt8]) throws(SecureChannelError) -> [UInt8] {
             var answer: [UInt8] = []
-            try seal.receive(bytes, memory: &memory, answer: &answer, events: &events)
+            try seal.receive(bytes, hellos: &hellos, answer: &answer, events: &events)
             return answer
         }
 
@@ -22,6 +22,18 @@ import Testing
     }
 
     private static let keys = KeyRing(.random()).keys(cluster: "c", at: 0)
+    private static let target = Endpoint(address: .loopback, port: 7)
+
+    /// A device that is reached at the target.
+    private static func accepting(
+        _ identity: DeviceIdentity = DeviceIdentity(),
+        kept: HelloLedger.Kept = HelloLedger.Kept()
+    ) -> Side {
+        Side(
+            seal: StreamSeal(accepting: identity, keys: keys),
+            hellos: HelloLedger(own: identity.node, kept: kept, time: 0) { $0 == target }
+        )
+    }
 
     private func sides(
         _ suite: NoiseSuite = .chaChaPoly,
@@ -29,14 +41,17 @@ import Testing
     ) throws -> (Side, Side, hello: [UInt8], nodes: [NodeID]) {
         let first = DeviceIdentity()
         let second = DeviceIdentity()
+        var hellos = HelloLedger(own: first.node, time: 1) { _ in false }
         let (seal, hello) = try StreamSeal.connecting(
+            to: Self.target,
             for: purpose,
             suite: suite,
             identity: first,
-            keys: Self.keys
+            keys: Self.keys,
+            hellos: &hellos
         )
         return (
-            Side(seal: seal), Side(seal: StreamSeal(accepting: second, keys: Self.keys)), hello,
+            Side(seal: seal, hellos: hellos), Self.accepting(second), hello,
             [first.node, second.node]
         )
     }
@@ -81,15 +96,35 @@ import Testing
         var rest = try first.take(reply)
         try first.seal.seal([1, 2, 3], into: &rest)
         _ = try second.take(rest)
-        var again = Side(seal: StreamSeal(accepting: DeviceIdentity(), keys: Self.keys))
-        again.memory = second.memory
+        var again = Self.accepting()
+        again.hellos = second.hellos
         #expect(throws: SecureChannelError.replayed) { try again.take(hello + rest) }
-        // A device that was started since answers the beginning, and refuses the rest.
-        var later = Side(seal: StreamSeal(accepting: DeviceIdentity(), keys: Self.keys))
-        let answer = try later.take(hello)
-        #expect(answer.count == 98)
-        #expect(throws: SecureChannelError.doesNotOpen) { try later.take(rest) }
-        #expect(later.events.isEmpty)
+        // Nor after the device was started again.
+        var later = Self.accepting(kept: second.hellos.keep())
+        #expect(throws: SecureChannelError.replayed) { try later.take(hello) }
+        // Nor at another one.
+        var other = Self.accepting()
+        other.hellos = HelloLedger(own: DeviceIdentity().node, time: 0) { $0.port == 8 }
+        #expect(throws: SecureChannelError.otherTarget(Self.target)) { try other.take(hello) }
+        #expect(again.events + later.events + other.events == [])
+    }
+
+    @Test func `who greets in another device's name is not let in`() throws {
+        var second = Self.accepting()
+        let (first, named) = (DeviceIdentity(), DeviceIdentity())
+        var hellos = HelloLedger(own: named.node, time: 1) { _ in false }
+        let (seal, hello) = try StreamSeal.connecting(
+            to: Self.target,
+            for: .frames,
+            suite: .chaChaPoly,
+            identity: first,
+            keys: Self.keys,
+            hellos: &hellos
+        )
+        var liar = Side(seal: seal, hellos: hellos)
+        let finish = try liar.take(try second.take(hello))
+        #expect(throws: SecureChannelError.otherSender) { try second.take(finish) }
+        #expect(second.events.isEmpty)
     }
 
     @Test func `every altered byte of a stream is noticed, in its handshake and in its records`()
@@ -125,7 +160,7 @@ import Testing
     }
 
     @Test func `strangers and endless beginnings are refused at once`() throws {
-        let accepting = StreamSeal(accepting: DeviceIdentity(), keys: Self.keys)
+        let accepting = Self.accepting()
         let id = Self.keys.sealing.id
         let cases: [([UInt8], SecureChannelError)] = [
             (Array("GET / HTTP/1.1".utf8), .badMagic(0x4745)),
@@ -135,7 +170,7 @@ import Testing
             (SealedHeader.bytes(1, id) + [0xFF, 0xFF], .tooLong(byteCount: 65_535, limit: 256)),
         ]
         for (bytes, error) in cases {
-            var side = Side(seal: accepting)
+            var side = accepting
             #expect(throws: error) { try side.take(bytes) }
         }
     }

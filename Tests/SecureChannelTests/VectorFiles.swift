@@ -107,6 +107,19 @@ struct ChannelVectors: Decodable {
         let error: String?
     }
 
+    struct Greeting: Decodable, Sendable {
+        struct Fields: Decodable, Sendable {
+            let sender: String
+            let number: UInt64
+            let target: String
+        }
+
+        let name: String
+        let hex: String
+        let fields: Fields?
+        let error: String?
+    }
+
     struct Refused: Decodable, Sendable {
         let name: String
         let hex: String
@@ -117,6 +130,7 @@ struct ChannelVectors: Decodable {
     let joinCodes: [Code]
     let devices: [Device]
     let handshakes: [Handshake]
+    let greetings: [Greeting]
     let rings: [Ring]
     let refused: [Refused]
 

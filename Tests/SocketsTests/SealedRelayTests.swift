@@ -8,30 +8,6 @@ import Testing
 extension SocketsTests {
     /// Two relays with a sealed stream between them, as on two devices.
     @Suite struct SealedRelayTests {
-        /// The keys of both ends of a stream.
-        static func records(
-            _ suite: NoiseSuite
-        ) throws -> (near: RecordLayer, far: RecordLayer) {
-            let keys = KeyRing(.random()).keys(cluster: "test", at: 0)
-            var (near, hello) = try StreamSeal.connecting(
-                for: .frames,
-                suite: suite,
-                identity: DeviceIdentity(),
-                keys: keys
-            )
-            var far = StreamSeal(accepting: DeviceIdentity(), keys: keys)
-            var memory = HandshakeMemory()
-            var events: [StreamSeal.Event] = []
-            var reply: [UInt8] = []
-            try far.receive(hello, memory: &memory, answer: &reply, events: &events)
-            var finish: [UInt8] = []
-            try near.receive(reply, memory: &memory, answer: &finish, events: &events)
-            hello = []
-            try far.receive(finish, memory: &memory, answer: &hello, events: &events)
-            let taken = (near.takeRecords(), far.takeRecords())
-            return (try #require(taken.0), try #require(taken.1))
-        }
-
         private static func detached(_ peer: Peer) -> DetachedStream {
             let copy = dup(peer.descriptor)
             _ = fcntl(copy, F_SETFL, fcntl(copy, F_GETFL) | O_NONBLOCK)
@@ -48,7 +24,7 @@ extension SocketsTests {
             let results = Recorder<RelayResult>()
 
             init(_ suite: NoiseSuite, tag: RelayTag = RelayTag()) throws {
-                let (nearRecords, farRecords) = try SealedRelayTests.records(suite)
+                let (nearRecords, farRecords) = try RecordLayer.pair(suite)
                 let server = try Server()
                 let client = try DetachedStream.pair()
                 let wire = try Server()

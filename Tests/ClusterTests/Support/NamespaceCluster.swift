@@ -48,6 +48,14 @@ final class NamespaceCluster: Sendable {
         }
     }
 
+    /// Where an agent listens.
+    enum Place: Equatable {
+        /// At its machine's IPv4 address, where the hub asks it.
+        case address
+        /// Where `--bind` says, or everywhere; only its own machine asks it.
+        case inside(bind: String? = nil)
+    }
+
     private static let checking = Task { () -> Result<Void, Problem> in
         guard geteuid() == 0 else { return .failure(Problem("network namespaces take root")) }
         do {
@@ -70,11 +78,13 @@ final class NamespaceCluster: Sendable {
     ///   - seeds: who it is told of.
     ///   - discovers: whether it looks around by itself.
     ///   - isStranger: whether it has no key, and takes everybody.
+    ///   - place: where it listens, and is asked.
     @discardableResult
     func add(
         seeds: [TestAgent] = [],
         discovers: Bool,
         isStranger: Bool = false,
+        at place: Place = .address,
         arguments: [String] = []
     ) -> TestAgent {
         let node = agents.count
@@ -92,7 +102,7 @@ final class NamespaceCluster: Sendable {
             arguments: words + arguments
         )
         if engine != nil, !isStranger { giveKey(to: agent.folder) }
-        agent.place(on: TestAgent.Machine(network: network, node: node))
+        agent.place(on: TestAgent.Machine(network: network, node: node, place: place))
         all.withLock { $0.append(agent) }
         agent.start()
         return agent
@@ -106,15 +116,8 @@ final class NamespaceCluster: Sendable {
 
     /// Launches a model, as `caravan launch` does, which runs where the address means something.
     func launch(_ model: String, through agent: TestAgent) async throws {
-        let output = try await runForOutput(
-            network.hubCommand(
-                ChildCommand(
-                    executable: Built.caravan,
-                    arguments: ["launch", model, "--context", "16384"]
-                        + ["--host", "\(agent.address)"]
-                )
-            ),
-            guardedBy: Built.guardBinary,
+        let output = try await agent.asked(
+            ["launch", model, "--context", "16384"],
             timeout: TestCluster.launchLimit
         )
         guard output.exit.isSuccess else {
@@ -125,15 +128,13 @@ final class NamespaceCluster: Sendable {
     /// A chat whose events come as the lines of a program, until it is killed.
     func streamedChat(_ agent: TestAgent, maxTokens: Int) -> RunningProgram {
         let body = (try? Asking.body("Hello there", maxTokens: maxTokens, stream: true)) ?? []
-        let url = "http://\(agent.endpoint(TestAgent.httpPort))/v1/chat/completions"
+        let words =
+            ["-sN", "-H", "Content-Type: application/json"]
+            + ["-d", String(decoding: body, as: UTF8.self)]
         return RunningProgram(
-            network.hubCommand(
-                ChildCommand(
-                    executable: "/usr/bin/curl",
-                    arguments: ["-sN", "-H", "Content-Type: application/json"]
-                        + ["-d", String(decoding: body, as: UTF8.self), url]
-                )
-            )
+            agent.asking("/usr/bin/curl", words) {
+                ["http://\($0):\(TestAgent.httpPort)/v1/chat/completions"]
+            }
         )
     }
 

@@ -38,10 +38,15 @@ final class TestAgent: Sendable {
 
     /// - Parameter more: for its command line, this time.
     func start(_ more: [String] = []) {
+        let bind: String? =
+            switch machine.withLock({ $0 })?.place {
+            case nil, .address: "\(address)"
+            case .inside(let bind): bind
+            }
         let running = launched(
             ChildCommand(
                 executable: Built.caravan,
-                arguments: ["agent", "--name", name, "--bind", "\(address)"]
+                arguments: ["agent", "--name", name] + (bind.map { ["--bind", $0] } ?? [])
                     + ["--state", folder] + arguments + more + (isOpen ? ["--open"] : []),
                 environment: ["CARAVAN_ENGINE": nil, "LLAMA_CACHE": nil]
             )
@@ -82,7 +87,7 @@ final class TestAgent: Sendable {
     var llama: GatewayClient { GatewayClient(endpoint: endpoint(Self.llamaPort)) }
 
     func status() async throws -> ClusterStatus {
-        if let machine = machine.withLock({ $0 }) { return try await status(on: machine) }
+        if machine.withLock({ $0 }) != nil { return try await statusThere() }
         let response = try await client.get("/api/v1/cluster", timeLimit: .seconds(5))
         guard response.status == 200 else { throw Problem("\(name) says \(response.text)") }
         return try JSONDecoder().decode(ClusterStatus.self, from: Data(response.body))
@@ -94,6 +99,7 @@ final class TestAgent: Sendable {
     struct Machine {
         let network: NamespaceNetwork
         let node: Int
+        var place = NamespaceCluster.Place.address
     }
 
     /// Nil for this one.
@@ -110,22 +116,48 @@ final class TestAgent: Sendable {
     }
 
     /// As `caravan status` tells it, which runs where the address means something.
-    private func status(on machine: Machine) async throws -> ClusterStatus {
-        let output = try await runForOutput(
-            machine.network.hubCommand(
-                ChildCommand(
-                    executable: Built.caravan,
-                    arguments: ["status", "--json", "--host", "\(address)"]
-                )
-            ),
-            guardedBy: Built.guardBinary,
-            timeout: .seconds(10)
-        )
+    private func statusThere() async throws -> ClusterStatus {
+        let output = try await asked(["status", "--json"])
         guard output.exit.isSuccess else { throw Problem(output.standardError) }
         return try JSONDecoder().decode(
             ClusterStatus.self,
             from: Data(output.standardOutput.utf8)
         )
+    }
+
+    /// Runs `caravan`, which asks this agent, where its address means something.
+    func asked(
+        _ words: [String],
+        timeout: Duration = .seconds(10)
+    ) async throws -> ChildOutput {
+        try await runForOutput(
+            asking(Built.caravan, words) { ["--host", $0] },
+            guardedBy: Built.guardBinary,
+            timeout: timeout
+        )
+    }
+
+    /// A program that asks this agent, where its address means something.
+    ///
+    /// - Parameter last: the last words, which say where the agent is.
+    func asking(
+        _ program: String,
+        _ words: [String],
+        _ last: (_ address: String) -> [String]
+    ) -> ChildCommand {
+        let machine = machine.withLock { $0 }
+        guard case .inside(let bind) = machine?.place else {
+            let command = ChildCommand(
+                executable: program,
+                arguments: words + last("\(address)")
+            )
+            return machine?.network.hubCommand(command) ?? command
+        }
+        let command = ChildCommand(
+            executable: program,
+            arguments: words + last(bind ?? "127.0.0.1")
+        )
+        return machine.map { $0.network.command(command, on: $0.node) } ?? command
     }
 
     /// A line of its log file.

@@ -25,10 +25,15 @@ func wait(
 }
 
 /// Measures how long something takes, and prints it.
-func measured(_ what: String, _ work: () async throws -> Void) async rethrows {
+@discardableResult
+func measured<Result>(
+    _ what: String,
+    _ work: () async throws -> Result
+) async rethrows -> Result {
     let began = ContinuousClock.now
-    try await work()
+    let result = try await work()
     report(what, ContinuousClock.now - began)
+    return result
 }
 
 func report(_ what: String, _ duration: Duration) {
