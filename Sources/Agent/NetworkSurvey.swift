@@ -121,9 +121,20 @@ struct NetworkSurvey: Sendable {
             policy: member.facts.policy.map { "\($0)" },
             datagrams: Self.way(reach?.datagrams, isRefused: false, at: loop.now),
             streams: Self.way(reach?.dials, isRefused: reach?.isRefused ?? false, at: loop.now),
-            dialsUs: reach?.dialledBy != nil,
-            detour: detours.assumeIsolated { $0.detour(to: member.endpoint) }.map { "\($0)" }
+            dialsUs: reach?.dialledBy != nil && !saysThatItCannotDial(member),
+            detour: detours.assumeIsolated { $0.detour(to: member.endpoint) }.map { "\($0)" },
+            isHeard: core.lastHeard(member.id).map { loop.now - $0 < Self.hearingLimit } ?? false
         )
+    }
+
+    /// Members probe each other in turn: a healthy one is heard within this.
+    private static let hearingLimit: Duration = .seconds(60)
+
+    /// It has dialled this agent once, perhaps, and says that it cannot now.
+    private func saysThatItCannotDial(_ member: Member) -> Bool {
+        member.facts.gaps.contains {
+            $0.tag == core.node.tag && $0.failures.contains(.streams)
+        }
     }
 
     private static func way(

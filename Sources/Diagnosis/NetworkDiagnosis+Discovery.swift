@@ -60,7 +60,8 @@ extension NetworkDiagnosis {
                 "network.isolation",
                 "Agents of this cluster are heard at \(addresses), but cannot be reached.",
                 because: "The access point keeps its devices apart (AP or client isolation, guest "
-                    + "network), or a firewall closes port \(agent.port).",
+                    + "network), or a firewall closes port \(agent.port), or the link passes one "
+                    + "direction only.",
                 "Switch isolation off at the access point, or leave its guest network",
                 "Open port \(agent.port) there for UDP and TCP: sudo ufw allow \(agent.port)"
             )

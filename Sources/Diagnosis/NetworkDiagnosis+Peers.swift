@@ -39,7 +39,8 @@ extension NetworkDiagnosis {
                 because: "A firewall there rejects TCP port \(agent.port).",
                 "On \(peer.name): sudo ufw allow \(agent.port)/tcp"
             )
-        case (false, true) where peer.dialsUs, (true, true) where peer.dialsUs:
+        case (false, true) where peer.dialsUs,
+            (true, true) where peer.dialsUs && peer.isHeard != false:
             return .problem(
                 "peer.oneWay",
                 "\(name) can open streams to this device, but not the other way round.",
@@ -57,13 +58,24 @@ extension NetworkDiagnosis {
                 because: "A firewall there drops TCP port \(agent.port).",
                 "On \(peer.name): sudo ufw allow \(agent.port)/tcp"
             )
+        case (true, false) where peer.isHeard == true, (true, true) where peer.isHeard == true:
+            return .problem(
+                "peer.deaf",
+                "\(name) is heard here, but does not hear this device: what is sent there gets lost.",
+                because: "The link passes one direction only: a firewall there or in between drops "
+                    + "what comes from here, or this device's radio is too weak.",
+                "On \(peer.name), let in UDP and TCP port \(agent.port): sudo ufw allow "
+                    + "\(agent.port)",
+                "If it is a wireless link, bring the devices closer to their access point"
+            )
         case (true, false), (true, true):
             return .problem(
                 "peer.unreachable",
                 "\(name) is alive, as other members say, but this device cannot reach it at all.",
                 because: "The network keeps the two apart: AP isolation, different networks, or a "
                     + "VPN on one of them.",
-                "Put both on one network without isolation"
+                "Put both on one network without isolation",
+                "On \(peer.name): caravan doctor network tells what it sees"
             )
         }
     }

@@ -152,6 +152,8 @@ package struct NetworkFacts: Codable, Equatable, Sendable {
         package var dialsUs: Bool
         /// Where it is reached instead of at its address.
         package var detour: String?
+        /// Whether datagrams of it have come here lately; nil if its agent does not tell.
+        package var isHeard: Bool?
 
         package init(
             name: String,
@@ -160,9 +162,11 @@ package struct NetworkFacts: Codable, Equatable, Sendable {
             datagrams: Way,
             streams: Way,
             dialsUs: Bool,
-            detour: String? = nil
+            detour: String? = nil,
+            isHeard: Bool? = nil
         ) {
             self.detour = detour
+            self.isHeard = isHeard
             self.name = name
             self.address = address
             self.policy = policy

@@ -205,8 +205,9 @@ package final class NamespaceNetwork: Sendable {
         try await Shell.script(script, enter(nodes.withLock { $0[node] }), guardedBy: guardBinary)
     }
 
+    /// Runs a shell script where the bridge is, whose ports are named as the nodes are.
     @discardableResult
-    func runInHub(_ script: String) async throws -> String {
+    package func runInHub(_ script: String) async throws -> String {
         try await Shell.script(script, enter(hub), guardedBy: guardBinary)
     }
 

@@ -243,6 +243,11 @@ package final class AgentCore: Sendable {
         membership.assumeIsolated { $0.reach(of: member) }
     }
 
+    /// When the last datagram came from the member itself; nil if none has.
+    package func lastHeard(_ member: NodeID) -> Instant? {
+        membership.assumeIsolated { $0.machine.contact(with: member)?.lastHeard }
+    }
+
     /// Every member known, sorted by id.
     package var view: [Member] {
         membership.assumeIsolated { $0.machine.others.with($0.machine.own) }

@@ -32,9 +32,25 @@ extension Membership {
                 // Dismantled: there is nobody to tell.
                 guard membership.services != nil else { return }
                 membership.tellGaps()
+                membership.tryWay()
                 membership.followGaps()
             }
         }
+    }
+
+    /// Dials one member to which no stream was opened yet, so that it is known whether one can be
+    /// before somebody needs it: of each two, one alone dials, as long as all goes well.
+    private func tryWay() {
+        guard machine.others.presentCount < machine.configuration.allPairsLimit else { return }
+        let now = world.loop.now
+        let untried = machine.others.first { member in
+            guard member.state == .alive, now - member.since >= Self.gapInterval else {
+                return false
+            }
+            guard let reach = reach(of: member.id) else { return true }
+            return !reach.dials.hasWorked && !reach.dials.isBroken(at: now)
+        }
+        if let untried { open(.trial(untried.id), to: untried.endpoint) }
     }
 
     func failedToPing(_ target: NodeID, _ closure: StreamClosure) {

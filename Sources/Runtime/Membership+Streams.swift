@@ -28,6 +28,8 @@ struct OpenStream {
         case inbound
         case sync
         case ping(number: UInt32, target: NodeID)
+        /// To see whether one can be opened.
+        case trial(NodeID)
         /// Stays idle, so that the end of the other process is heard.
         case watch(NodeID)
         /// The other side asked for it, and asks on it.
@@ -93,6 +95,7 @@ extension Membership {
         switch open.purpose {
         case .watch(let target): failedToWatch(target, stream, nil)
         case .ping(_, let target): failedToPing(target, .timedOut)
+        case .trial(let target): failedToDial(target, .timedOut)
         case .inbound, .sync, .dialBack: break
         }
     }
@@ -135,6 +138,7 @@ extension Membership {
         case .ping(let number, let target):
             failedToPing(target, closure)
             if closure == .refused { handle(.streamRefused(number: number)) }
+        case .trial(let target): failedToDial(target, closure)
         case .inbound where open.isStanding:
             if let sender = open.reader.header?.sender { watchEnded(sender, stream) }
         case .dialBack(_, let target) where open.reader.header == nil:
@@ -161,6 +165,8 @@ extension Membership {
         case .ping(let number, let target):
             open.connection?.send(header + Frame.ping(number: number, target: target).encoded)
             handle(.streamOpened(number: number))
+        case .trial(let target):
+            open.connection?.send(header + Frame.ping(number: 0, target: target).encoded)
         case .watch(let target):
             open.connection?.send(header + Frame.watch(target: target).encoded)
         case .dialBack(let number, _):
@@ -212,6 +218,7 @@ extension Membership {
             // The datagram that asked the same was not answered in time.
             note(target) { $0.datagrams.failed(at: world.loop.now) }
             handle(.streamAnswered(number: number))
+        case (.trial, .ack(0)): end(stream)
         case (.inbound, .watch(let target)):
             guard target == machine.own.id, let sender = open.reader.header?.sender,
                 startsWatching(sender, stream)
@@ -230,7 +237,7 @@ extension Membership {
             if let sender = open.reader.header?.sender { dial(sender, because: number) }
         case (.inbound, .dialledBack(let number)):
             if !takeDialled(number, stream) { refuseFrame(on: stream, connection) }
-        case (.inbound, _), (.sync, _), (.ping, _), (.watch, _), (.dialBack, _):
+        case (.inbound, _), (.sync, _), (.ping, _), (.trial, _), (.watch, _), (.dialBack, _):
             refuseFrame(on: stream, connection)
         }
     }
@@ -247,7 +254,7 @@ extension Membership {
         note(sender) { reach in
             switch open.purpose {
             case .inbound: reach.dialledBy = now
-            case .sync, .ping, .watch, .dialBack: reach.dial = .stood(now)
+            case .sync, .ping, .trial, .watch, .dialBack: reach.dial = .stood(now)
             }
         }
     }

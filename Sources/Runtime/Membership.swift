@@ -250,6 +250,13 @@ package actor Membership {
     }
 }
 
+extension Datagram {
+    /// Whether it was sent to everybody.
+    fileprivate var isBeacon: Bool {
+        if case .beacon? = messages.first { true } else { false }
+    }
+}
+
 extension Membership: DatagramReceiver {
     package nonisolated func receive(_ bytes: Span<UInt8>, from source: Endpoint) {
         let datagram: Datagram
@@ -297,8 +304,9 @@ extension Membership: DatagramReceiver {
             isTaking = false
             passNews()
         }
-        // A datagram without messages still tells who is there.
-        handle(.heard(sender))
+        // A datagram without messages still tells who is there. A beacon passes where nothing else
+        // does.
+        if !datagram.isBeacon { handle(.heard(sender)) }
         for message in datagram.messages {
             switch message {
             case .gossip(let gossip):

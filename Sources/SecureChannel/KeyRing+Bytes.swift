@@ -9,17 +9,14 @@ extension KeyRing {
         bytes.append(UInt8(entries.count))
         for entry in entries {
             bytes += entry.key.bytes
-            bytes.append(bigEndian: Self.distance(from: now, to: entry.sealsFrom))
-            let opensFor = entry.opensUntil.map { Self.distance(from: now, to: $0) }
+            bytes.append(bigEndian: UInt32(clamping: entry.sealsFrom - now))
+            // The highest value stands for "no end".
+            let opensFor = entry.opensUntil.map { min(UInt32(clamping: $0 - now), .max - 1) }
             bytes.append(bigEndian: opensFor ?? .max)
         }
         bytes.append(bigEndian: UInt16(removed.count))
         for node in removed { bytes.append(bigEndian: node.rawValue) }
         return bytes
-    }
-
-    private static func distance(from now: Int64, to moment: Int64) -> UInt32 {
-        UInt32(clamping: min(moment - now, Int64(UInt32.max) - 1))
     }
 
     package init(

@@ -26,7 +26,8 @@ struct NetworkDiagnosisTests {
         datagrams: Facts.Way = .works,
         streams: Facts.Way = .works,
         dialsUs: Bool = true,
-        policy: String? = "available"
+        policy: String? = "available",
+        isHeard: Bool? = nil
     ) -> Facts.Peer {
         Facts.Peer(
             name: "phone",
@@ -34,7 +35,8 @@ struct NetworkDiagnosisTests {
             policy: policy,
             datagrams: datagrams,
             streams: streams,
-            dialsUs: dialsUs
+            dialsUs: dialsUs,
+            isHeard: isHeard
         )
     }
 
@@ -273,6 +275,25 @@ struct NetworkDiagnosisTests {
         for finding in found {
             #expect(finding.what.contains("phone") && !finding.actions.isEmpty)
         }
+    }
+
+    @Test(
+        arguments: [
+            (true, true, "peer.oneWay"), (true, false, "peer.deaf"),
+            (false, true, "peer.unreachable"), (false, false, "peer.unreachable"),
+        ] as [(Bool, Bool, String)]
+    )
+    func `whom nothing of this device reaches, heard here or not`(
+        isHeard: Bool,
+        dialsUs: Bool,
+        expected: String
+    ) {
+        let found = Self.findings {
+            $0.peers = [
+                Self.peer(datagrams: .silent, streams: .silent, dialsUs: dialsUs, isHeard: isHeard)
+            ]
+        }
+        #expect(found.map(\.id) == [expected])
     }
 
     @Test func `what others cannot reach, but not twice what this agent cannot`() {
