@@ -53,6 +53,15 @@ package enum LlamaServerFailure: Hashable, Sendable {
     case other(String)
 }
 
+extension LlamaServerFailure {
+    /// Whether it only says what follows from a failure that was told before.
+    package var isConsequence: Bool {
+        guard case .other(let text) = self else { return false }
+        return text.contains("failed to load model")
+            || text.contains("exiting due to model loading error")
+    }
+}
+
 extension LlamaServerFailure: CustomStringConvertible {
     package var description: String {
         switch self {
@@ -62,7 +71,8 @@ extension LlamaServerFailure: CustomStringConvertible {
         case .workerLost: "a worker's RPC server crashed or was cut off"
         case .outOfMemory(let device, let size?): "\(device) has no room for \(size)"
         case .outOfMemory(let device, nil): "\(device) has not enough memory"
-        case .badModel(let text): "the model cannot be loaded: \(text)"
+        case .badModel(let text):
+            "the model cannot be loaded: \(text) (a damaged file, or one for another llama.cpp)"
         case .portTaken: "the HTTP port is taken"
         case .badArgument(let text): "llama-server does not know an option: \(text)"
         case .other(let text): text

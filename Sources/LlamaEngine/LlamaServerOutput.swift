@@ -30,7 +30,7 @@ package struct LlamaServerOutput: Sendable {
             return .listening(url: url)
         }
         if !isLoaded, let observation = observeLoading(message) { return observation }
-        if level == UInt8(ascii: "E") { return .failed(.other(String(message))) }
+        if level == UInt8(ascii: "E") { return .failed(.other(Self.oneLine(message))) }
         return nil
     }
 
@@ -150,6 +150,15 @@ package struct LlamaServerOutput: Sendable {
         text.drop { $0 == " " }
     }
 
+    /// Without the line ends that a few messages spell out, as a backslash and an n.
+    fileprivate static func oneLine(_ text: Substring) -> String {
+        var rest = text
+        while rest.hasSuffix("\\n") || rest.hasSuffix(" ") {
+            rest = rest.dropLast(rest.hasSuffix(" ") ? 1 : 2)
+        }
+        return String(rest)
+    }
+
     /// Takes the subsystem (`srv  `, `cmn  `) and padding off: `srv  llama_server: model loaded`.
     private static func subsystemRemoved(_ text: Substring) -> Substring {
         let word = text.prefix { $0 != " " }
@@ -193,7 +202,7 @@ extension LlamaServerFailure {
             if words.count == 5, words[0...2] == ["unable", "to", "allocate"] {
                 self = .outOfMemory(device(words[3]), nil)
             } else {
-                self = .badModel(String(text))
+                self = .badModel(LlamaServerOutput.oneLine(text))
             }
         } else if message.hasPrefix("ggml_"),
             let range = message.firstRange(of: ": failed to allocate ")

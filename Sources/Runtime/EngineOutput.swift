@@ -15,7 +15,9 @@ extension LlamaServerObservation {
             .assigned(layer: UInt16(clamping: layer), device: device.number)
         case .buffer(.weights, let device, let bytes): .placed(device: device.number, bytes)
         case .modelLoaded: .loaded
-        case .failed(let failure): .complained(failure.description)
+        // What was the matter is said first; what follows from it comes after.
+        case .failed(let failure):
+            failure.isConsequence ? nil : .complained(failure.description)
         case .buffer, .layersOffloaded, .listening: nil
         }
     }

@@ -156,9 +156,26 @@ import Testing
             "0.00.250.937 E srv  llama_server: exiting due to model loading error",
             .other("llama_server: exiting due to model loading error")
         ),
+        (
+            "0.00.250.937 E srv  load_model: no model, '/x.gguf' \\n\\n",
+            .other("load_model: no model, '/x.gguf'")
+        ),
     ])
     func `a failure is recognised`(line: String, failure: LlamaServerFailure) {
         #expect(observe(line, workers: ["127.0.0.1:20101"]) == [.failed(failure)])
+    }
+
+    @Test func `what only follows from a failure is known from the failure itself`() {
+        let lines = [
+            "0.00.1 E llama_model_load: error loading model: missing tensor 'blk.3.attn_q.weight'",
+            "0.00.1 E llama_model_load_from_file_impl: failed to load model",
+            "0.00.1 E common_init_: failed to load model '/x.gguf'",
+            "0.00.1 E srv  llama_server: exiting due to model loading error",
+        ]
+        let consequences = lines.flatMap { observe($0, workers: []) }.map { observation in
+            if case .failed(let failure) = observation { failure.isConsequence } else { false }
+        }
+        #expect(consequences == [false, true, true, true])
     }
 
     @Test func `what users write after loading is never taken for a fact`() {
