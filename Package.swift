@@ -253,7 +253,7 @@ let package = Package(
         ),
         tests("SupervisionTests", ["Supervision", "Primitives"]),
         tests("LlamaRPCTests", ["LlamaRPC", "Primitives"]),
-        tests("TensorPiecesTests", ["Primitives", "TensorPieces"]),
+        tests("TensorPiecesTests", ["LlamaRPC", "Primitives", "TensorPieces"]),
         tests("TensorStoreTests", ["GGUF", "Primitives", "TensorPieces", "TensorStore"]),
         tests("LlamaEngineTests", ["LlamaEngine", "LlamaRPC", "Primitives"]),
         tests(
@@ -291,8 +291,8 @@ let package = Package(
             "ClusterTests",
             [
                 "Namespaces",
-                "caravan", "EngineStore", "Gateway", "Primitives", "Processes", nio, nioPosix,
-                product("NIOConcurrencyHelpers", "swift-nio"),
+                "caravan", "EngineStore", "Gateway", "GGUF", "Primitives", "Processes", nio,
+                nioPosix, product("NIOConcurrencyHelpers", "swift-nio"),
             ]
         ),
     ]

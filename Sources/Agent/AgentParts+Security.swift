@@ -105,9 +105,9 @@ extension AgentParts {
         _ tensors: TensorStore,
         _ watch: @escaping @Sendable () -> any RelayFilter
     ) -> SpliceFilters {
-        SpliceFilters(rpcServer: rpcServer, features: .tensorsByName) { features in
+        SpliceFilters(rpcServer: rpcServer, features: [.tensorsByName, .basesAhead]) { features in
             features.contains(.tensorsByName)
-                ? [NamedTensorsReceiver(tensors), watch()] : [watch()]
+                ? [NamedTensorsReceiver(tensors, features), watch()] : [watch()]
         }
     }
 

@@ -162,7 +162,8 @@ final class AgentParts: Sendable {
             on: loop,
             at: Self.loopback(configuration),
             services: services,
-            relay: relay
+            relay: relay,
+            dialsAhead: exposure == .relay
         ) { [observer] in observer.log($0) }
         let world = World(
             loop: loop,

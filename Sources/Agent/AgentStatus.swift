@@ -88,6 +88,8 @@ extension CoreSnapshot {
         return transfers.transfers.map { transfer in
             let told = report.shares.filter { $0.node == transfer.node }.map(\.modelBytes?.bytes)
             let total = told.contains(nil) ? nil : told.compactMap(\.self).reduce(0, +)
+            // What was counted lately says nothing any more when all is there.
+            let isMoving = report.phase < .ready && transfer.loaded.bytes < total ?? .max
             return ClusterStatus.Transfer(
                 node: transfer.node.description,
                 name: name(of: transfer.node),
@@ -95,7 +97,7 @@ extension CoreSnapshot {
                 loaded: min(transfer.loaded.bytes, total ?? .max),
                 total: total,
                 sent: transfer.sent.bytes,
-                perSecond: report.phase < .ready ? transfer.perSecond.bytes : 0
+                perSecond: isMoving ? transfer.perSecond.bytes : 0
             )
         }
     }

@@ -11,6 +11,7 @@ final class RPCDoorFilter: RelayFilter {
     private let memory: WorkerMemory
     private let facts: RPCServerFacts
     private let counts: ConnectionCounts
+    private let bases: KnownBases
     private var requests = RPCFrameReader(.requests)
     private var replies = RPCFrameReader(.replies)
     /// With the worker.
@@ -36,9 +37,15 @@ final class RPCDoorFilter: RelayFilter {
         case size
     }
 
-    init(_ memory: WorkerMemory, _ facts: RPCServerFacts, _ counts: ConnectionCounts) {
+    init(
+        _ memory: WorkerMemory,
+        _ facts: RPCServerFacts,
+        _ counts: ConnectionCounts,
+        _ bases: KnownBases
+    ) {
         self.memory = memory
         self.counts = counts
+        self.bases = bases
         self.facts = facts
         conversation = RPCConversation(version: facts.version)
     }
@@ -110,11 +117,15 @@ final class RPCDoorFilter: RelayFilter {
         if command == RPCCommand.getAllocSize.rawValue {
             return byteCount == UInt64(RPCAllocQuestion.payloadByteCount)
         }
+        if command == RPCCommand.bufferGetBase.rawValue {
+            return byteCount == UInt64(RPCBufferBase.questionByteCount)
+        }
         return RPCServerFacts.answerableByteCount(command) == byteCount
     }
 
     private func answer(to command: UInt8, _ payload: [UInt8]) -> [UInt8]? {
         openQuestion = nil
+        if command == RPCCommand.bufferGetBase.rawValue { return bases.answer(payload) }
         guard command == RPCCommand.getAllocSize.rawValue else {
             return facts.answer(to: command, payload, hasAllocated: hasAllocated)
         }
@@ -143,6 +154,7 @@ final class RPCDoorFilter: RelayFilter {
         }
         if conversation.asks(command) == true { counts.noteAsked() }
         if command == RPCCommand.allocBuffer.rawValue { hasAllocated = true }
+        if command == RPCCommand.freeBuffer.rawValue { bases.forget() }
         passing =
             command == RPCCommand.setTensor.rawValue
             ? .tensor(prefixLeft: RPCSetTensor.prefixByteCount) : .other

@@ -25,7 +25,11 @@ actor ServiceClient {
     /// Streams that stand and that nobody has taken off the loop yet.
     private var held: [UInt64: HeldService] = [:]
 
+    private var spares = SpareStreams()
+
     private static let timeout: Duration = .seconds(5)
+    /// A member closes a stream on which nothing is asked after 13 s.
+    private static let spareLife: Duration = .seconds(6)
     /// After so long a member is asked to dial, too, and again: firewalls often just say nothing.
     private static let patience: Duration = .seconds(1)
 
@@ -109,6 +113,7 @@ actor ServiceClient {
         of node: NodeID,
         at endpoint: Endpoint,
         offering features: ServiceFeatures = [],
+        saying first: [UInt8] = [],
         completion: @escaping @Sendable (Result<HeldService, GatewayRefusal>) -> Void
     ) {
         assumeIsolated {
@@ -117,6 +122,7 @@ actor ServiceClient {
                 asking: [.openService(service, ballot: ballot)],
                 of: node,
                 offering: features,
+                saying: first,
                 .holds(completion)
             )
         }
@@ -147,6 +153,7 @@ actor ServiceClient {
         asking question: [Frame],
         of node: NodeID?,
         offering features: ServiceFeatures = [],
+        saying first: [UInt8] = [],
         _ completion: ServiceOpening.Completion
     ) {
         // An agent that does not know the first frame passes it over.
@@ -155,6 +162,7 @@ actor ServiceClient {
         let id = nextOpening
         open[id] = ServiceOpening(
             request: offer + question,
+            first: first,
             node: node,
             offered: features,
             completion: completion
@@ -162,6 +170,8 @@ actor ServiceClient {
         if let node, dialBacks?.isBetter(node) == true {
             open[id]?.dialFailure = "it cannot be dialled"
             askToDial(id, node, endpoint)
+        } else if let node, useSpare(id, node, endpoint) {
+            askSoon(id, node, endpoint)
         } else {
             let transport = question.isEmpty ? servers : agents
             let connection = transport.connect(to: endpoint, timeout: Self.timeout) {
@@ -173,6 +183,47 @@ actor ServiceClient {
         loop.schedule(after: Self.timeout * 2) { [self] in
             assumeIsolated { $0.fail(id, "\(endpoint) did not answer") }
         }
+    }
+
+    // MARK: - Streams dialled ahead
+
+    /// Has so many streams to a member ready for a few seconds, for whoever opens services then.
+    func dialAhead(_ count: Int, to node: NodeID, at endpoint: Endpoint) {
+        // Who cannot be dialled is asked when it matters.
+        guard dialBacks?.isBetter(node) != true else { return }
+        while let spare = spares.add(count, to: node, at: endpoint) {
+            let connection = agents.connect(to: endpoint, timeout: Self.timeout) {
+                [self] event in assumeIsolated { $0.happened(event, to: spare) }
+            }
+            spares.dials(spare, connection)
+            loop.schedule(after: Self.spareLife) { [self] in
+                assumeIsolated { $0.drop(spare) }
+            }
+        }
+    }
+
+    private func happened(_ event: StreamEvent, to spare: SpareStreams.Spare) {
+        if case .closed = event { _ = spares.remove(spare) }
+        spare.handle(event)
+    }
+
+    private func drop(_ spare: SpareStreams.Spare) {
+        if spares.remove(spare) { spare.connection?.close() }
+    }
+
+    private func useSpare(_ id: UInt64, _ node: NodeID, _ endpoint: Endpoint) -> Bool {
+        guard let spare = spares.take(to: node, at: endpoint), let connection = spare.connection
+        else { return false }
+        open[id]?.connections[.dialled] = connection
+        let stands = spare.use { [self] event in
+            assumeIsolated { $0.happened(event, id, .dialled, endpoint) }
+        }
+        if stands {
+            loop.execute { [self] in
+                assumeIsolated { $0.happened(.opened, id, .dialled, endpoint) }
+            }
+        }
+        return true
     }
 
     // MARK: - Members that cannot be dialled
@@ -273,7 +324,7 @@ actor ServiceClient {
             var bytes: [UInt8] = []
             header.encode(into: &bytes)
             let request = opening.request.reduce(into: bytes) { $0 += $1.encoded }
-            opening.connections[way]?.send(request)
+            opening.connections[way]?.send(request + opening.first)
         case .received(let bytes):
             open[id]?.reader.append(bytes)
             readAnswer(id)
@@ -314,7 +365,8 @@ actor ServiceClient {
 
     private func handOver(_ id: UInt64) {
         // A server that speaks first would have bytes here that the socket no longer has.
-        guard let opening = open[id], opening.reader.takesNothingMore,
+        guard let opening = open[id],
+            opening.reader.takesNothingMore || !opening.first.isEmpty,
             let connection = opening.connection
         else {
             fail(id, "the stream broke while it was opened")
@@ -328,8 +380,12 @@ actor ServiceClient {
                 way: opening.way ?? .dialled
             )
             held[id] = service
+            var reader = opening.reader
             open[id] = nil
             completion(.success(service))
+            // It may have answered already what it was asked with the opening.
+            let rest = reader.takeRest()
+            if !rest.isEmpty { service.handle(.received(rest)) }
             return
         }
         guard

@@ -7,6 +7,8 @@ import Wire
 /// A stream to a service that is being opened.
 struct ServiceOpening {
     let request: [Frame]
+    /// What the service is told right after it.
+    var first: [UInt8] = []
     /// Who must answer; nil for a server on this machine.
     let node: NodeID?
     /// What stands, or may come to stand.

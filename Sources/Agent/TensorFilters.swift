@@ -8,15 +8,25 @@ import TensorStore
 /// The master's end of a stream that carries weights by name: llama-server is the pair's first
 /// side, the worker's agent the second.
 final class NamedTensorsSender: RelayFilter {
-    private var sender = TensorSender()
+    private var sender: TensorSender
     private let counts: ConnectionCounts
+    private let bases: KnownBases
     private let report: @Sendable (TensorTotals) -> Void
 
     /// - Parameters:
+    ///   - features: what the worker's agent takes part in.
     ///   - counts: of the connection, for whoever looks on.
+    ///   - bases: where buffers begin goes there.
     ///   - report: called once, when the weights are there.
-    init(_ counts: ConnectionCounts, report: @escaping @Sendable (TensorTotals) -> Void) {
+    init(
+        _ features: ServiceFeatures,
+        _ counts: ConnectionCounts,
+        _ bases: KnownBases,
+        report: @escaping @Sendable (TensorTotals) -> Void
+    ) {
+        sender = TensorSender(takesBases: features.contains(.basesAhead))
         self.counts = counts
+        self.bases = bases
         self.report = report
     }
 
@@ -39,6 +49,7 @@ final class NamedTensorsSender: RelayFilter {
             } catch {
                 throw RelayFilterError("the worker's agent makes no sense: \(error)")
             }
+            for base in sender.takeBases() { bases.learn(base) }
         }
         tell()
     }
@@ -71,14 +82,17 @@ final class NamedTensorsSender: RelayFilter {
 /// The worker's end: the master's agent is the pair's first side, the RPC server the second.
 final class NamedTensorsReceiver: RelayFilter {
     private var receiver = TensorReceiver()
+    /// Nil if the master's agent does not take part.
+    private var bases: RPCBasesAhead?
     private let store: TensorStore
     private let begin: PieceIndex.Use
     private let found = FoundPieces()
     private var wake: @Sendable () -> Void = {}
     private var patience = StorePatience()
 
-    init(_ store: TensorStore) {
+    init(_ store: TensorStore, _ features: ServiceFeatures) {
         self.store = store
+        bases = features.contains(.basesAhead) ? RPCBasesAhead() : nil
         begin = store.begin()
     }
 
@@ -92,20 +106,49 @@ final class NamedTensorsReceiver: RelayFilter {
         toFirst: inout [UInt8],
         toSecond: inout [UInt8]
     ) throws(RelayFilterError) {
-        guard side == .first else { return receiver.reply(bytes, into: &toFirst) }
+        guard side == .first else { return try takeReply(bytes, &toFirst, &toSecond) }
         var effects: [TensorReceiver.Effect] = []
+        let start = toSecond.count
         do throws(TensorStreamError) {
             try receiver.receive(bytes, requests: &toSecond, effects: &effects)
         } catch {
             throw RelayFilterError("the master's agent makes no sense: \(error)")
         }
         for effect in effects { perform(effect) }
+        try follow(toSecond[start...])
+    }
+
+    /// The RPC server says something, and is perhaps asked something.
+    private func takeReply(
+        _ bytes: ArraySlice<UInt8>,
+        _ toFirst: inout [UInt8],
+        _ toSecond: inout [UInt8]
+    ) throws(RelayFilterError) {
+        guard bases != nil else { return receiver.reply(bytes, into: &toFirst) }
+        var replies: [UInt8] = []
+        var known: [RPCBufferBase] = []
+        do throws(RPCFramingError) {
+            try bases?.receive(bytes, replies: &replies, question: &toSecond, bases: &known)
+        } catch {
+            throw RelayFilterError("the RPC server makes no sense: \(error)")
+        }
+        for base in known { receiver.tell(base, into: &toFirst) }
+        receiver.reply(replies[...], into: &toFirst)
+    }
+
+    /// What goes to the RPC server.
+    private func follow(_ requests: ArraySlice<UInt8>) throws(RelayFilterError) {
+        do throws(RPCFramingError) {
+            try bases?.send(requests)
+        } catch {
+            throw RelayFilterError("llama-server makes no sense: \(error)")
+        }
     }
 
     private func perform(_ effect: TensorReceiver.Effect) {
         switch effect {
-        case .look(let name, let byteCount, let number):
-            store.look(name, byteCount: byteCount) { [found, wake] bytes in
+        case .look(let name, let byteCount, let number, let place):
+            store.look(name, byteCount: byteCount, at: place) { [found, wake] bytes in
                 if found.add(number, bytes) { wake() }
             }
         case .keep(let name, let bytes): store.keep(name, bytes, since: begin)
@@ -125,13 +168,20 @@ final class NamedTensorsReceiver: RelayFilter {
         }
     }
 
-    func goOn(for side: RelaySide, toFirst: inout [UInt8], toSecond: inout [UInt8]) {
+    func goOn(
+        for side: RelaySide,
+        toFirst: inout [UInt8],
+        toSecond: inout [UInt8]
+    ) throws(RelayFilterError) {
         switch side {
         case .first:
             for (number, bytes) in found.takeAll() {
                 receiver.found(number, bytes, answers: &toFirst)
             }
-        case .second: receiver.writeNext(into: &toSecond)
+        case .second:
+            let start = toSecond.count
+            receiver.writeNext(into: &toSecond)
+            try follow(toSecond[start...])
         }
     }
 }

@@ -17,6 +17,7 @@ actor WorkerDoors: WorkerTunnels {
     private nonisolated let address: IPAddress
     private let services: ServiceClient
     private let relay: Relay
+    private let dialsAhead: Bool
     private let log: @Sendable (LogRecord) -> Void
     private var members: Members?
     private var ballot: Ballot?
@@ -45,17 +46,20 @@ actor WorkerDoors: WorkerTunnels {
     /// llama-server opens a handful of connections to each worker.
     static let clientLimit = 32
 
+    /// - Parameter dialsAhead: workers are mostly reached through their agents.
     init(
         on loop: PollLoop,
         at address: IPAddress,
         services: ServiceClient,
         relay: Relay,
+        dialsAhead: Bool,
         log: @escaping @Sendable (LogRecord) -> Void
     ) {
         self.loop = loop
         self.address = address
         self.services = services
         self.relay = relay
+        self.dialsAhead = dialsAhead
         self.log = log
     }
 
@@ -74,6 +78,13 @@ actor WorkerDoors: WorkerTunnels {
             guard ballot == nil, let before else { return }
             for worker in doors.doors.keys.sorted() { doors.doors[worker]?.way.close() }
             doors.relay.end { $0.ballot?.node == before.node && $0.node != nil }
+        }
+    }
+
+    nonisolated func prepare(for worker: NodeID) {
+        assumeIsolated { doors in
+            guard doors.dialsAhead, doors.door(to: worker) != nil else { return }
+            doors.doors[worker]?.way.prepare()
         }
     }
 
@@ -197,7 +208,12 @@ actor WorkerDoors: WorkerTunnels {
                 options: RelayOptions(
                     secondRecords: opened.records,
                     tag: visit.tag,
-                    makeFilter: filter(opened.features, visit.tag, ConnectionCounts())
+                    makeFilter: filter(
+                        opened.features,
+                        visit.tag,
+                        ConnectionCounts(),
+                        KnownBases()
+                    )
                 ),
                 onEnd: { [loop] _ in loop.execute { visit.way.ended() } }
             )
@@ -213,6 +229,7 @@ actor WorkerDoors: WorkerTunnels {
         let way = visit.way
         let taken = Taken()
         let counts = ConnectionCounts()
+        let bases = KnownBases()
         nextConnection += 1
         let connection = nextConnection
         if let worker = visit.tag.node { connections[connection] = (worker, counts) }
@@ -221,7 +238,7 @@ actor WorkerDoors: WorkerTunnels {
             first: visit.early,
             options: RelayOptions(
                 tag: visit.tag,
-                makeFilter: { RPCDoorFilter(way.memory, facts, counts) }
+                makeFilter: { RPCDoorFilter(way.memory, facts, counts, bases) }
             ),
             opening: { [self] completion in
                 loop.execute { [self] in
@@ -234,7 +251,12 @@ actor WorkerDoors: WorkerTunnels {
                                     RelayOpened(
                                         stream: opened.stream,
                                         records: opened.records,
-                                        makeFilter: filter(opened.features, visit.tag, counts)
+                                        makeFilter: filter(
+                                            opened.features,
+                                            visit.tag,
+                                            counts,
+                                            bases
+                                        )
                                     )
                                 )
                             )
@@ -262,11 +284,14 @@ extension WorkerDoors {
     private nonisolated func filter(
         _ features: ServiceFeatures,
         _ tag: RelayTag,
-        _ counts: ConnectionCounts
+        _ counts: ConnectionCounts,
+        _ bases: KnownBases
     ) -> (@Sendable () -> any RelayFilter)? {
         guard features.contains(.tensorsByName), let worker = tag.node else { return nil }
         return { [log] in
-            NamedTensorsSender(counts) { totals in log(LogRecord(totals, worker)) }
+            NamedTensorsSender(features, counts, bases) { totals in
+                log(LogRecord(totals, worker))
+            }
         }
     }
 }

@@ -82,6 +82,33 @@ final class SharedAllocSizes: Sendable {
     }
 }
 
+/// Where the buffers of one connection begin, as the worker's agent told before it was asked.
+final class KnownBases: Sendable {
+    private static let limit = 1024
+    private let known = Mutex<[RPCBufferBase]>([])
+
+    func learn(_ base: RPCBufferBase) {
+        known.withLock { known in
+            known.removeAll { $0.buffer == base.buffer }
+            if known.count < Self.limit { known.append(base) }
+        }
+    }
+
+    /// Answers a BUFFER_GET_BASE; nil if only the server can.
+    func answer(_ question: [UInt8]) -> [UInt8]? {
+        var offset = 0
+        guard let buffer = try? question.span.readLittleEndian(UInt64.self, at: &offset),
+            let base = known.withLock({ $0.first { $0.buffer == buffer } })
+        else { return nil }
+        var answer: [UInt8] = []
+        answer.append(littleEndian: base.base)
+        return answer
+    }
+
+    /// A buffer goes, and the server may call another one the same.
+    func forget() { known.withLock { $0 = [] } }
+}
+
 /// What has passed in one connection of llama-server to a worker.
 final class ConnectionCounts: Sendable {
     private let weights = Atomic<UInt64>(0)

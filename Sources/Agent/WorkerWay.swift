@@ -48,7 +48,9 @@ actor WorkerWay {
     }
 
     /// For the streams that llama-server gets.
-    private static let features = ServiceFeatures.tensorsByName
+    private static let features: ServiceFeatures = [.tensorsByName, .basesAhead]
+    /// One on which the server is asked, and one that llama-server gets.
+    private static let streamCount = 2
     private static let learningLimit: Duration = .seconds(3)
 
     init(
@@ -71,6 +73,11 @@ actor WorkerWay {
         _ completion: @escaping @Sendable (Manner) -> Void
     ) {
         assumeIsolated { $0.findOut(ballot, completion) }
+    }
+
+    /// The server will be needed soon: opens streams to its device.
+    nonisolated func prepare() {
+        assumeIsolated { $0.dialAhead() }
     }
 
     /// A stream to the server, the one that was opened ahead if there is one.
@@ -96,6 +103,11 @@ actor WorkerWay {
 
     // MARK: - Learning
 
+    private func dialAhead() {
+        guard case .unknown = state, let endpoint = members.endpoint(worker) else { return }
+        services.assumeIsolated { $0.dialAhead(Self.streamCount, to: worker, at: endpoint) }
+    }
+
     private func findOut(_ ballot: Ballot, _ completion: @escaping @Sendable (Manner) -> Void) {
         if self.ballot != ballot { forget(because: "the master's ballot has changed") }
         self.ballot = ballot
@@ -113,14 +125,16 @@ actor WorkerWay {
         round += 1
         let round = round
         probe = RPCFactsProbe()
+        // Asked in one breath: what follows the opening goes to the server.
+        let question = probe.opening
         timer = loop.schedule(after: Self.learningLimit) { [self] in
             assumeIsolated { $0.fail(round, "its rpc-server did not answer") }
         }
-        open(under: ballot) { way, result in
+        open(under: ballot, saying: question) { way, result in
             guard way.round == round else { return way.drop(result) }
             switch result {
             case .failure(let refusal): way.fail(round, "\(refusal)")
-            case .success(let service): way.ask(service, round)
+            case .success(let service): way.hear(service, round)
             }
         }
         // It waits at the server behind the one that asks.
@@ -136,10 +150,9 @@ actor WorkerWay {
         }
     }
 
-    private func ask(_ service: HeldService, _ round: UInt64) {
+    private func hear(_ service: HeldService, _ round: UInt64) {
         asking = service
         service.onEvent = { [self] event in assumeIsolated { $0.heard(event, round) } }
-        service.send(probe.opening)
     }
 
     private func heard(_ event: StreamEvent, _ round: UInt64) {
@@ -204,6 +217,7 @@ actor WorkerWay {
     private func open(
         under ballot: Ballot,
         offering features: ServiceFeatures = [],
+        saying first: [UInt8] = [],
         _ completion:
             @escaping @Sendable (isolated WorkerWay, Result<HeldService, GatewayRefusal>)
             -> Void
@@ -218,7 +232,8 @@ actor WorkerWay {
             ballot: ballot,
             of: worker,
             at: endpoint,
-            offering: features
+            offering: features,
+            saying: first
         ) { [self] result in
             assumeIsolated { completion($0, result) }
         }

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 struct store_stamp store_stamp_of(const char *path) {
@@ -33,8 +32,3 @@ int store_touch(const char *path) {
 }
 
 int store_remove(const char *path) { return unlink(path) == 0 ? 0 : -errno; }
-
-void store_pause(uint32_t microseconds) {
-    struct timespec time = {microseconds / 1000000, (long)(microseconds % 1000000) * 1000};
-    nanosleep(&time, NULL);
-}

@@ -2,6 +2,7 @@ import HTTPTypes
 import NIOCore
 import NIOHTTP1
 import NIOHTTPTypes
+import Primitives
 
 /// A client took longer than allowed to send a request's body.
 struct BodyTooSlow: Error {}
@@ -182,6 +183,9 @@ final class ClientConnectionHandler: ChannelDuplexHandler, RemovableChannelHandl
 extension ClientConnection {
     /// The client's address, for logs.
     var peer: String {
-        channel.remoteAddress?.description ?? "an unknown address"
+        guard let address = channel.remoteAddress, let text = address.ipAddress,
+            let ip = IPAddress(text)
+        else { return "an unknown address" }
+        return "\(Endpoint(address: ip.unmapped, port: UInt16(address.port ?? 0)))"
     }
 }

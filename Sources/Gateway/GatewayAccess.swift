@@ -56,6 +56,10 @@ struct GatewayAccess: Sendable {
         for route: Route,
         from caller: Caller
     ) throws(APIError) {
+        // The first one is the authority.
+        if let host = HTTPField.Name("Host"), head.headerFields[host] != nil {
+            throw .ambiguousHost
+        }
         try refuseCrossSite(head, route)
         // The page itself tells nothing, and has to be there for somebody to log in.
         guard let needed = route.access else { return }
@@ -178,6 +182,15 @@ extension APIError {
         """
         Without a token this machine is asked by its address or as localhost only, so that a \
         page of another site cannot pose as it. Use http://127.0.0.1:52415, or a token.
+        """
+    )
+
+    static let ambiguousHost = APIError(
+        .badRequest,
+        "ambiguous_host",
+        """
+        The request names several hosts, in more than one Host header or in its target besides: \
+        it is not clear for whom it is. Send one Host header, and only the path in the first line.
         """
     )
 

@@ -103,7 +103,7 @@ struct GatewayResponder: Sendable {
             let reason =
                 switch error.code {
                 case "cross_origin": "http.crossOrigin"
-                case "host_not_allowed": "http.host"
+                case "host_not_allowed", "ambiguous_host": "http.host"
                 default: "http.token"
                 }
             backend.refused(reason, detail: "\(connection.peer): \(error.message.prefix(200))")

@@ -91,6 +91,15 @@ package struct RPCFrameReader: Sendable {
         state = .prefix(byteCount: Int(min(byteCount, remaining)))
     }
 
+    /// Goes on as if so many bytes of the payload had passed; false, and nothing changes, if it
+    /// has not that many to come.
+    package mutating func skip(payloadByteCount: Int) -> Bool {
+        guard case .payload = state, payloadByteCount >= 0, remaining >= UInt64(payloadByteCount)
+        else { return false }
+        remaining -= UInt64(payloadByteCount)
+        return true
+    }
+
     /// The next thing that the bytes say, and removes them from the front; nil when all of them
     /// are used up.
     ///

@@ -190,6 +190,9 @@ package actor Placement {
         switch effect {
         case .send(let message, let node):
             membership.assumeIsolated { $0.send(.placement(message), to: node) }
+            if case .order(let order) = message, order.serves {
+                world.tunnels?.prepare(for: node)
+            }
         case .broadcast(let message):
             membership.assumeIsolated { $0.broadcast(.placement(message)) }
         case .persist(let state): persist(state)

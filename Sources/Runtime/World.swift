@@ -62,6 +62,10 @@ package protocol WorkerTunnels: AnyObject, Sendable {
     /// no room for one more.
     func endpoint(to worker: NodeID) -> Endpoint?
 
+    /// The worker's RPC server will be needed soon, if it is reached through its agent: what takes
+    /// time can be done ahead. Said again and again.
+    func prepare(for worker: NodeID)
+
     /// In whose name tunnels are opened from now on; nil ends them all.
     func opens(under ballot: Ballot?)
 

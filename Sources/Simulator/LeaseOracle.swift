@@ -65,7 +65,7 @@ struct LeaseOracle {
     mutating func look(at host: SimulatedHost, _ snapshot: CoreSnapshot, at now: Int64) {
         if snapshot.master?.node == host.identity {
             begin(host)
-            if let voters = snapshot.voters { watches[host.index].voters = voters.voters }
+            if let voters = snapshot.voters { use(voters.voters, at: host, now) }
             // Until now the view was as before; alone, a master is its own majority.
             count(host, at: now)
             watch(snapshot.view, host, now)
@@ -101,7 +101,7 @@ struct LeaseOracle {
         watches[host.index].sequence = sequence
         watches[host.index].sent.removeAll { now - $0.at > answerLimit }
         watches[host.index].sent.append((sequence, now))
-        watches[host.index].voters = simulation.quorum.voters(of: host)
+        use(simulation.quorum.voters(of: host), at: host, now)
         watch(others, host, now)
         count(host, at: now)
         let age = now - watches[host.index].lastWon
@@ -144,6 +144,14 @@ struct LeaseOracle {
         guard moments.count >= majority else { return }
         let moment = moments.sorted(by: >)[majority - 1]
         watches[index].lastWon = max(watches[index].lastWon, moment)
+    }
+
+    /// Takes note of who votes; what a majority of those before has obeyed was won all the same.
+    private mutating func use(_ voters: [NodeID]?, at host: SimulatedHost, _ now: Int64) {
+        let before = watches[host.index].voters
+        guard voters != before else { return }
+        if before != nil { count(host, at: now) }
+        watches[host.index].voters = voters
     }
 
     private mutating func begin(_ host: SimulatedHost) {

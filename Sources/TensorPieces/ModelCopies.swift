@@ -1,13 +1,16 @@
-internal import Primitives
-
-/// Which pieces lie in GGUF files that the device has anyway, and where.
-package struct ModelCopies: Equatable, Sendable {
-    package struct Piece: Equatable, Sendable {
-        package var name: PieceName
+/// Where the tensors of the GGUF files lie that the device has anyway.
+///
+/// Only their headers were read: whether a file has the bytes that are wanted, and not those of
+/// another model with tensors of the same names and sizes, is known when they were read. So those
+/// are asked first that had what was wanted, and no more those that did not, again and again.
+package struct ModelCopies: Sendable {
+    package struct Tensor: Equatable, Sendable {
+        package var name: String
+        /// In the file.
         package var offset: UInt64
-        package var byteCount: UInt32
+        package var byteCount: UInt64
 
-        package init(name: PieceName, offset: UInt64, byteCount: UInt32) {
+        package init(name: String, offset: UInt64, byteCount: UInt64) {
             self.name = name
             self.offset = offset
             self.byteCount = byteCount
@@ -26,152 +29,96 @@ package struct ModelCopies: Equatable, Sendable {
         }
     }
 
-    package struct File: Equatable, Sendable {
-        package var path: String
-        package var stamp: Stamp
-        package var pieces: [Piece]
-
-        package init(path: String, stamp: Stamp, pieces: [Piece]) {
-            self.path = path
-            self.stamp = stamp
-            self.pieces = pieces
-        }
-    }
-
-    /// Where a piece is to be found.
+    /// Where a piece may be.
     package struct Place: Equatable, Sendable {
         package var path: String
         package var offset: UInt64
-        package var byteCount: Int
     }
 
-    package private(set) var files: [File] = []
-    /// Only looked up, never iterated: file and piece.
-    private var places: [PieceName: (file: Int, piece: Int)] = [:]
+    private struct File {
+        let path: String
+        let stamp: Stamp
+        let pieceCount: Int
+        /// Only looked up, never iterated.
+        let tensors: [String: Tensor]
+        /// How often it was asked in vain since it had something, or a launch began.
+        var missCount = 0
+    }
+
+    /// Who had what was wanted last comes first.
+    private var files: [File] = []
 
     package static let fileLimit = 1000
-    /// A quarter of a million pieces are 256 GiB of models, and 20 MB of memory.
-    package static let pieceLimit = 1 << 18
+    /// A large model has two thousand; so many cost 30 MB of memory.
+    package static let tensorLimit = 1 << 18
+    /// So many files are asked for one piece.
+    package static let placeLimit = 4
+    /// Nothing more is asked of a file that so often had something else.
+    package static let missLimit = 32
 
     package init() {}
 
-    package static func == (left: Self, right: Self) -> Bool {
-        left.files == right.files
-    }
-
-    package var pieceCount: Int { files.reduce(0) { $0 + $1.pieces.count } }
-
-    package func place(of name: PieceName) -> Place? {
-        places[name].map { place in
-            let file = files[place.file]
-            let piece = file.pieces[place.piece]
-            return Place(path: file.path, offset: piece.offset, byteCount: Int(piece.byteCount))
-        }
-    }
+    package var paths: [String] { files.map(\.path) }
+    package var pieceCount: Int { files.reduce(0) { $0 + $1.pieceCount } }
 
     package func stamp(of path: String) -> Stamp? {
         files.first { $0.path == path }?.stamp
     }
 
     /// Adds a file, in place of what was known of it; what exceeds the limits is left out.
-    package mutating func put(_ file: File) {
-        remove(file.path)
+    package mutating func put(_ path: String, _ stamp: Stamp, _ tensors: [Tensor]) {
+        remove(path)
         guard files.count < Self.fileLimit else { return }
-        var file = file
-        file.pieces = Array(file.pieces.prefix(Self.pieceLimit - pieceCount))
-        files.append(file)
-        index(files.count - 1)
+        let room = Self.tensorLimit - files.reduce(0) { $0 + $1.tensors.count }
+        let kept = tensors.prefix(room)
+        files.append(
+            File(
+                path: path,
+                stamp: stamp,
+                pieceCount: kept.reduce(0) { $0 + PieceCut.pieces(ofTensor: $1.byteCount).count },
+                tensors: Dictionary(kept.map { ($0.name, $0) }) { first, _ in first }
+            )
+        )
     }
 
     package mutating func remove(_ path: String) {
-        guard let number = files.firstIndex(where: { $0.path == path }) else { return }
-        files.remove(at: number)
-        places = [:]
-        for number in files.indices { index(number) }
+        files.removeAll { $0.path == path }
     }
 
-    private mutating func index(_ number: Int) {
-        for (place, piece) in files[number].pieces.enumerated() where places[piece.name] == nil {
-            places[piece.name] = (number, place)
-        }
+    // MARK: - A launch
+
+    /// A launch begins: it may be of another model.
+    package mutating func begin() {
+        for index in files.indices { files[index].missCount = 0 }
     }
-}
 
-// MARK: - Between the agent's lives
-
-extension ModelCopies {
-    private static let magic = Array("caravan copies 1".utf8)
-    private static let pathByteLimit = 4096
-
-    /// The list as it is kept, with a SHA-256 of all before at its end.
-    package var encoded: [UInt8] {
-        var bytes = Self.magic
-        bytes.append(bigEndian: UInt32(files.count))
-        for file in files {
-            let path = Array(file.path.utf8.prefix(Self.pathByteLimit))
-            bytes.append(bigEndian: UInt16(path.count))
-            bytes += path
-            bytes.append(bigEndian: file.stamp.byteCount)
-            bytes.append(bigEndian: file.stamp.modified)
-            bytes.append(bigEndian: UInt32(file.pieces.count))
-            for piece in file.pieces {
-                piece.name.append(to: &bytes)
-                bytes.append(bigEndian: piece.offset)
-                bytes.append(bigEndian: piece.byteCount)
+    /// Where a piece of a tensor may be, the likeliest place first.
+    package func places(of piece: TensorPlace, byteCount: Int) -> [Place] {
+        let likely = files.indices.filter { index in
+            let file = files[index]
+            guard file.missCount < Self.missLimit, let tensor = file.tensors[piece.name] else {
+                return false
+            }
+            return tensor.byteCount == piece.byteCount && piece.offset <= tensor.byteCount
+                && UInt64(byteCount) <= tensor.byteCount - piece.offset
+        }.sorted { (files[$0].missCount, $0) < (files[$1].missCount, $1) }
+        return likely.prefix(Self.placeLimit).compactMap { index in
+            files[index].tensors[piece.name].map { tensor in
+                Place(path: files[index].path, offset: tensor.offset + piece.offset)
             }
         }
-        PieceName(of: bytes[...]).append(to: &bytes)
-        return bytes
     }
 
-    /// Reads what was kept; nil for anything else, and then the files are read again.
-    package init?(decoding bytes: [UInt8]) {
-        guard bytes.count > PieceName.byteCount else { return nil }
-        let body = bytes.dropLast(PieceName.byteCount)
-        guard PieceName(of: body) == PieceName(digest: bytes[body.endIndex...]) else { return nil }
-        self.init(unchecked: Array(body))
+    /// The file had what was wanted.
+    package mutating func matched(_ path: String) {
+        guard let index = files.firstIndex(where: { $0.path == path }) else { return }
+        files[index].missCount = 0
+        if index > 0 { files.insert(files.remove(at: index), at: 0) }
     }
 
-    /// Reads what stands before the checksum.
-    package init?(unchecked bytes: [UInt8]) {
-        self.init()
-        guard bytes.starts(with: Self.magic) else { return nil }
-        var offset = Self.magic.count
-        do throws(TruncatedBytes) {
-            let span = bytes.span
-            let fileCount = try span.readBigEndian(UInt32.self, at: &offset)
-            guard fileCount <= Self.fileLimit else { return nil }
-            for _ in 0..<fileCount {
-                let pathByteCount = Int(try span.readBigEndian(UInt16.self, at: &offset))
-                guard pathByteCount <= Self.pathByteLimit else { return nil }
-                let path = try span.readBytes(pathByteCount, at: &offset)
-                var file = File(
-                    path: String(decoding: path, as: UTF8.self),
-                    stamp: Stamp(
-                        byteCount: try span.readBigEndian(at: &offset),
-                        modified: try span.readBigEndian(at: &offset)
-                    ),
-                    pieces: []
-                )
-                let count = Int(try span.readBigEndian(UInt32.self, at: &offset))
-                guard count + pieceCount <= Self.pieceLimit else { return nil }
-                for _ in 0..<count {
-                    let name = try span.readBytes(PieceName.byteCount, at: &offset)
-                    let piece = Piece(
-                        name: PieceName(digest: name[...]),
-                        offset: try span.readBigEndian(at: &offset),
-                        byteCount: try span.readBigEndian(at: &offset)
-                    )
-                    guard 1...PieceLimits.pieceByteLimit ~= Int(piece.byteCount) else {
-                        return nil
-                    }
-                    file.pieces.append(piece)
-                }
-                put(file)
-            }
-        } catch {
-            return nil
-        }
-        guard offset == bytes.count else { return nil }
+    /// It had something else there.
+    package mutating func missed(_ path: String) {
+        guard let index = files.firstIndex(where: { $0.path == path }) else { return }
+        files[index].missCount += 1
     }
 }

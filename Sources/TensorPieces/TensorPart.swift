@@ -1,3 +1,4 @@
+internal import LlamaRPC
 internal import Primitives
 
 /// The parts of which a stream consists that carries tensors by name (Protocols/tensors.md).
@@ -12,6 +13,8 @@ enum PartKind: UInt8 {
     case have = 4
     /// It is not: send it.
     case need = 5
+    /// Where a buffer of the RPC server begins.
+    case base = 6
 }
 
 /// Why a stream of parts makes no sense.
@@ -40,6 +43,7 @@ struct PartReader: Sendable {
         case pieceBytes(ArraySlice<UInt8>)
         case have
         case need
+        case base(RPCBufferBase)
     }
 
     private enum State {
@@ -67,10 +71,10 @@ struct PartReader: Sendable {
                 switch kind {
                 case .have: return .have
                 case .need: return .need
-                case .bytes, .announce, .piece: state = .length(kind)
+                case .bytes, .announce, .piece, .base: state = .length(kind)
                 }
             case .length(let kind):
-                let wanted = kind == .announce ? 4 + PieceName.byteCount : 4
+                let wanted = Self.headByteCount(kind)
                 let part = rest.prefix(wanted - head.count)
                 head += part
                 rest = rest.dropFirst(part.count)
@@ -86,7 +90,19 @@ struct PartReader: Sendable {
         return nil
     }
 
+    private static func headByteCount(_ kind: PartKind) -> Int {
+        switch kind {
+        case .announce: 4 + PieceName.byteCount
+        case .base: 16
+        case .bytes, .piece, .have, .need: 4
+        }
+    }
+
     private mutating func begin(_ kind: PartKind) throws(TensorStreamError) -> Event? {
+        if kind == .base {
+            state = .kind
+            return .base(RPCBufferBase(buffer: number(0), base: number(8)))
+        }
         let count = head.prefix(4).reduce(0 as UInt32) { $0 << 8 | UInt32($1) }
         guard count > 0, count <= Self.byteLimit else {
             throw .badByteCount(part: kind.rawValue, count: count, limit: Self.byteLimit)
@@ -98,10 +114,14 @@ struct PartReader: Sendable {
         case .piece:
             state = .piece(remaining: Int(count))
             return .pieceBegins(byteCount: count)
-        case .bytes, .have, .need:
+        case .bytes, .have, .need, .base:
             state = .bytes(remaining: Int(count))
             return nil
         }
+    }
+
+    private func number(_ place: Int) -> UInt64 {
+        head[place..<(place + 8)].reduce(0) { $0 << 8 | UInt64($1) }
     }
 
     private mutating func take(
@@ -121,6 +141,12 @@ extension [UInt8] {
         append(PartKind.announce.rawValue)
         append(bigEndian: UInt32(byteCount))
         name.append(to: &self)
+    }
+
+    mutating func append(_ base: RPCBufferBase) {
+        append(PartKind.base.rawValue)
+        append(bigEndian: base.buffer)
+        append(bigEndian: base.base)
     }
 
     mutating func append(part kind: PartKind, _ bytes: ArraySlice<UInt8>) {

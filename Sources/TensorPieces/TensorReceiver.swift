@@ -1,4 +1,5 @@
 internal import DequeModule
+package import LlamaRPC
 
 /// The worker's side of a stream that carries tensors by name (Protocols/tensors.md).
 ///
@@ -8,8 +9,9 @@ internal import DequeModule
 package struct TensorReceiver: Sendable {
     /// What is to be done about a piece.
     package enum Effect: Equatable, Sendable {
-        /// Look for it, and say what was found with `found`.
-        case look(PieceName, byteCount: Int, number: UInt64)
+        /// Look for it, and say what was found with `found`; the place is where it belongs, if
+        /// that is known.
+        case look(PieceName, byteCount: Int, number: UInt64, at: TensorPlace?)
         /// It came from the other side: it may be kept, if the name is its own.
         case keep(PieceName, [UInt8])
     }
@@ -29,6 +31,7 @@ package struct TensorReceiver: Sendable {
     }
 
     private var parts = PartReader()
+    private var places = PlaceTracker()
     /// What waits for the RPC server, oldest first.
     private var items = Deque<Item>()
     /// The number of the oldest.
@@ -76,12 +79,14 @@ package struct TensorReceiver: Sendable {
         while let event = try parts.next(&rest) {
             switch event {
             case .bytes(let bytes):
+                places.pass(bytes)
                 if items.isEmpty { requests += bytes } else { try wait(plain: bytes) }
             case .announced(let name, let byteCount):
                 looked.append(head + UInt64(items.count))
                 try wait(.looking(name, byteCount: byteCount))
                 let number = head + UInt64(items.count) - 1
-                effects.append(.look(name, byteCount: byteCount, number: number))
+                let place = places.announced(byteCount: byteCount)
+                effects.append(.look(name, byteCount: byteCount, number: number, at: place))
             case .pieceBegins(let byteCount):
                 let wanted = try neededByteCount()
                 guard wanted == byteCount else {
@@ -91,6 +96,7 @@ package struct TensorReceiver: Sendable {
             case .pieceBytes(let bytes): fill(bytes, &effects)
             case .have: throw .misplacedPart(PartKind.have.rawValue)
             case .need: throw .misplacedPart(PartKind.need.rawValue)
+            case .base: throw .misplacedPart(PartKind.base.rawValue)
             }
         }
     }
@@ -180,6 +186,11 @@ package struct TensorReceiver: Sendable {
             head += 1
         case nil, .looking, .needed: break
         }
+    }
+
+    /// Appends where a buffer begins, for the other side, which has agreed to be told.
+    package mutating func tell(_ base: RPCBufferBase, into sealed: inout [UInt8]) {
+        sealed.append(base)
     }
 
     /// Appends what the RPC server said, for the other side.

@@ -29,6 +29,9 @@ package struct TensorSender: Sendable {
     }
 
     private let windowByteLimit: UInt64
+    private let takesBases: Bool
+    /// What was told and not fetched yet.
+    private var bases: [RPCBufferBase] = []
     private var requests = RPCFrameReader(.requests)
     private var payload = Payload.passes
     /// Of the tensor that is cut, where the next byte belongs, and how much is to come.
@@ -47,8 +50,13 @@ package struct TensorSender: Sendable {
     private var isLoading = true
     private var isReported = false
 
-    package init(windowByteLimit: Int = PieceLimits.windowByteLimit) {
+    /// - Parameter takesBases: the other side tells where buffers begin.
+    package init(
+        windowByteLimit: Int = PieceLimits.windowByteLimit,
+        takesBases: Bool = false
+    ) {
         self.windowByteLimit = UInt64(windowByteLimit)
+        self.takesBases = takesBases
     }
 
     /// Whether llama-server may say more; else the window is full.
@@ -137,7 +145,7 @@ package struct TensorSender: Sendable {
         else { return pass(head[...], &plain, &sealed) }
         pass(head[..<place.headByteCount], &plain, &sealed)
         payload = .cut
-        offset = place.offset
+        offset = place.tensor.offset
         remaining = byteCount - UInt64(place.headByteCount)
         beginPiece()
         cut(head[place.headByteCount...], &plain, &sealed)
@@ -214,10 +222,19 @@ package struct TensorSender: Sendable {
                     throw .unasked(part: PartKind.need.rawValue)
                 }
                 asked.append(held)
+            case .base(let base):
+                guard takesBases else { throw .misplacedPart(PartKind.base.rawValue) }
+                bases.append(base)
             case .announced: throw .misplacedPart(PartKind.announce.rawValue)
             case .pieceBegins, .pieceBytes: throw .misplacedPart(PartKind.piece.rawValue)
             }
         }
+    }
+
+    /// Where buffers begin, as it was told since this was last asked.
+    package mutating func takeBases() -> [RPCBufferBase] {
+        defer { bases = [] }
+        return bases
     }
 
     /// Appends the oldest piece that was asked for.

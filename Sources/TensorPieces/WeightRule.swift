@@ -17,7 +17,7 @@ enum WeightRule {
     struct Place: Equatable {
         /// How much stands before the data.
         var headByteCount: Int
-        var offset: UInt64
+        var tensor: TensorPlace
     }
 
     /// Whether a payload of this size can carry weights that are worth a name.
@@ -28,23 +28,24 @@ enum WeightRule {
     /// Where the data are; nil if these are no weights.
     ///
     /// A wrong answer spoils nothing: wherever the cuts are, the same bytes arrive.
+    ///
+    /// - Parameter head: a byte less will do: an offset of 2^56 does not occur.
     static func place(head: [UInt8], payloadByteCount: UInt64) -> Place? {
-        guard head.count == headByteCount, isWeight(name: head[nameRange]) else { return nil }
-        let older = Place(
-            headByteCount: tensorByteCount + 8,
+        guard head.count >= headByteCount - 1, let name = weightName(head[nameRange]) else {
+            return nil
+        }
+        var tensor = TensorPlace(
+            name: name,
+            byteCount: number(head[lengthRange]) * number(head[strideRange]),
             offset: number(head[tensorByteCount..<(tensorByteCount + 8)])
         )
         // Before protocol 8 there was no flag: then the size tells.
-        let tensorByteCount = number(head[lengthRange]) * number(head[strideRange])
-        if older.offset == 0,
-            payloadByteCount - UInt64(older.headByteCount) == tensorByteCount
-        {
-            return older
+        let olderByteCount = tensorByteCount + 8
+        if tensor.offset == 0, payloadByteCount - UInt64(olderByteCount) == tensor.byteCount {
+            return Place(headByteCount: olderByteCount, tensor: tensor)
         }
-        return Place(
-            headByteCount: headByteCount,
-            offset: number(head[(Self.tensorByteCount + 1)...])
-        )
+        tensor.offset = number(head[(tensorByteCount + 1)...].prefix(8))
+        return Place(headByteCount: headByteCount, tensor: tensor)
     }
 
     private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
@@ -53,9 +54,13 @@ enum WeightRule {
 
     /// `blk.0.attn_q.weight`, but not `RPC0#inp_embd#0` or `cache_k_l0 (view)`.
     static func isWeight(name padded: ArraySlice<UInt8>) -> Bool {
+        weightName(padded) != nil
+    }
+
+    private static func weightName(_ padded: ArraySlice<UInt8>) -> String? {
         guard let end = padded.firstIndex(of: 0), end > padded.startIndex,
             padded[end...].allSatisfy({ $0 == 0 })
-        else { return false }
+        else { return nil }
         let name = padded[..<end]
         let isPlain = name.allSatisfy { byte in
             switch byte {
@@ -66,8 +71,10 @@ enum WeightRule {
             default: false
             }
         }
-        guard isPlain else { return false }
+        guard isPlain else { return nil }
         let text = String(decoding: name, as: UTF8.self)
-        return text.hasPrefix("blk.") || text.hasSuffix(".weight") || text.hasSuffix(".bias")
+        let isWeight =
+            text.hasPrefix("blk.") || text.hasSuffix(".weight") || text.hasSuffix(".bias")
+        return isWeight ? text : nil
     }
 }

@@ -7,48 +7,41 @@ import Synchronization
 import SystemPackage
 import TensorPieces
 
-/// The pieces of the GGUF files that a device has in its models folder.
+/// The GGUF files that a device has in its models folder, as a store of weights.
 ///
-/// They are found by reading the files once, in the background and at half the speed at most;
-/// what was found is kept beside the store, and holds as long as a file's size and time stay. A
-/// piece that is read is checked like any other.
+/// Of a file only the header is read beforehand, which takes milliseconds; a piece is cut out of
+/// it, and checked, when somebody asks for it.
 final class CopyList: Sendable {
-    private let folder: PieceFolder
     private let models: String?
-    private let queue = DispatchQueue(label: "caravan.tensors.copies", qos: .background)
+    private let queue = DispatchQueue(label: "caravan.tensors.copies")
     private let state = Mutex(State())
+    /// Whether a survey is due or under way.
+    private let surveys = DispatchGroup()
 
     private struct State {
         var copies = ModelCopies()
         var isStopped = false
         var isSurveyDue = false
         var pending = 0
+        var waitsUntil = DispatchTime.now()
         var changed: (@Sendable () -> Void)?
     }
 
-    /// The models folder is looked through this often.
+    /// The models folder is looked through this often, besides at every launch.
     private static let surveyInterval: DispatchTimeInterval = .seconds(30)
-    /// A file that changed so lately may be one that is being copied.
-    private static let settlingNanoseconds: Int64 = 2_000_000_000
+    /// A launch waits for headers no longer, and goes on with those that have been read.
+    private static let surveyLimit: DispatchTimeInterval = .seconds(10)
 
     init(_ folder: PieceFolder, models: String?) {
-        self.folder = folder
         self.models = models
+        // Earlier agents kept a list.
+        _ = unsafe store_remove(folder.path + "/copies")
     }
 
-    private var listPath: String { folder.path + "/copies" }
-
-    /// - Parameter changed: called on another thread when more is known.
-    func begin(changed: @escaping @Sendable () -> Void) {
+    /// - Parameter changed: called on another thread when more is known, or there is more to read.
+    func follow(changed: @escaping @Sendable () -> Void) {
         guard models != nil else { return }
         state.withLock { $0.changed = changed }
-        queue.async { [self] in
-            if let data = FileManager.default.contents(atPath: listPath),
-                let copies = ModelCopies(decoding: [UInt8](data))
-            {
-                state.withLock { $0.copies = copies }
-            }
-        }
         survey()
         surveyLater()
     }
@@ -61,7 +54,7 @@ final class CopyList: Sendable {
     }
 
     var summary: (files: Int, pieces: Int, pending: Int) {
-        state.withLock { ($0.copies.files.count, $0.copies.pieceCount, $0.pending) }
+        state.withLock { ($0.copies.paths.count, $0.copies.pieceCount, $0.pending) }
     }
 
     private func surveyLater() {
@@ -74,36 +67,54 @@ final class CopyList: Sendable {
 
     private var isStopped: Bool { state.withLock { $0.isStopped } }
 
-    /// Reads a piece out of a file that has it; blocks.
-    func read(_ name: PieceName, byteCount: Int) -> [UInt8]? {
-        guard let place = state.withLock({ $0.copies.place(of: name) }),
-            place.byteCount == byteCount
-        else { return nil }
-        if let file = try? FileDescriptor.open(FilePath(place.path), .readOnly) {
-            defer { try? file.close() }
-            let bytes = file.bytes(at: place.offset, byteCount: byteCount)
-            if bytes.count == byteCount, PieceName(of: bytes[...]) == name { return bytes }
-        }
-        // The file is another one by now.
-        state.withLock { $0.copies.remove(place.path) }
+    // MARK: - A launch
+
+    /// A launch begins: looks whether all files are still the same.
+    func begin() {
+        state.withLock { $0.copies.begin() }
         survey()
+    }
+
+    /// Blocks until that is known, but not for long.
+    func awaitSurvey() {
+        _ = surveys.wait(timeout: state.withLock { $0.waitsUntil })
+    }
+
+    /// Reads a piece out of a file that has it; blocks.
+    func read(_ name: PieceName, byteCount: Int, at place: TensorPlace?) -> [UInt8]? {
+        guard let place else { return nil }
+        let places = state.withLock { $0.copies.places(of: place, byteCount: byteCount) }
+        for candidate in places {
+            if let file = try? FileDescriptor.open(FilePath(candidate.path), .readOnly) {
+                defer { try? file.close() }
+                let bytes = file.bytes(at: candidate.offset, byteCount: byteCount)
+                if bytes.count == byteCount, PieceName(of: bytes[...]) == name {
+                    state.withLock { $0.copies.matched(candidate.path) }
+                    return bytes
+                }
+            }
+            state.withLock { $0.copies.missed(candidate.path) }
+        }
         return nil
     }
 
     // MARK: - The survey
 
     /// Looks for files that are new, changed or gone.
-    func survey() {
+    private func survey() {
         guard let models else { return }
         let isFirst = state.withLock { state in
             guard !state.isStopped else { return false }
+            state.waitsUntil = .now() + Self.surveyLimit
             defer { state.isSurveyDue = true }
             return !state.isSurveyDue
         }
         guard isFirst else { return }
+        surveys.enter()
         queue.async { [self] in
             state.withLock { $0.isSurveyDue = false }
             survey(models)
+            surveys.leave()
         }
     }
 
@@ -111,35 +122,36 @@ final class CopyList: Sendable {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: models)) ?? []
         let paths = names.filter { $0.hasSuffix(".gguf") }.sorted()
             .prefix(ModelCopies.fileLimit).map { models + "/" + $0 }
-        let known = state.withLock { $0.copies.files.map { ($0.path, $0.stamp) } }
-        var hasChanged = false
-        for (path, _) in known where !paths.contains(path) {
-            state.withLock { $0.copies.remove(path) }
-            hasChanged = true
+        let known = state.withLock { state in
+            state.copies.paths.map { ($0, state.copies.stamp(of: $0)) }
         }
+        let here = Set(paths)
+        let gone = known.filter { !here.contains($0.0) }
+        let stamps = Dictionary(known) { first, _ in first }
         let fresh = paths.compactMap { path -> (path: String, stamp: ModelCopies.Stamp)? in
-            guard let stamp = Self.stamp(of: path),
-                stamp != known.first(where: { $0.0 == path })?.1
-            else { return nil }
+            guard let stamp = Self.stamp(of: path), stamp != stamps[path] ?? nil else {
+                return nil
+            }
             return (path, stamp)
         }
-        state.withLock { $0.pending = fresh.count }
+        guard !gone.isEmpty || !fresh.isEmpty else { return }
+        state.withLock { state in
+            for (path, _) in gone { state.copies.remove(path) }
+            state.pending = fresh.count
+        }
+        tell()
         for (path, stamp) in fresh {
             guard !isStopped else { return }
-            let pieces = pieces(of: path, stamp)
+            let tensors = Self.tensors(of: path, stamp.byteCount)
             state.withLock { state in
                 state.pending -= 1
-                guard let pieces else { return }
-                state.copies.put(
-                    ModelCopies.File(path: path, stamp: stamp, pieces: pieces)
-                )
+                state.copies.put(path, stamp, tensors)
             }
-            hasChanged = hasChanged || pieces != nil
         }
-        guard hasChanged else { return }
-        try? folder.replace(listPath, with: state.withLock { $0.copies.encoded })
-        state.withLock { $0.changed }?()
+        tell()
     }
+
+    private func tell() { state.withLock { $0.changed }?() }
 
     private static func stamp(of path: String) -> ModelCopies.Stamp? {
         let stamp = unsafe store_stamp_of(path)
@@ -150,55 +162,22 @@ final class CopyList: Sendable {
         )
     }
 
-    /// Nil if the file is being written, or the agent stops; none if it is no model.
-    private func pieces(
-        of path: String,
-        _ stamp: ModelCopies.Stamp
-    ) -> [ModelCopies.Piece]? {
-        let age = Int64(Date().timeIntervalSince1970 * 1e9) - Int64(clamping: stamp.modified)
-        // A time in the future says nothing.
-        guard age < 0 || age >= Self.settlingNanoseconds else {
-            queue.asyncAfter(deadline: .now() + .seconds(2)) { [weak self] in self?.survey() }
-            return nil
-        }
-        guard let file = try? FileDescriptor.open(FilePath(path), .readOnly) else { return nil }
+    /// None if it is no model, or not whole yet: then its stamp will be another one.
+    private static func tensors(of path: String, _ byteCount: UInt64) -> [ModelCopies.Tensor] {
+        guard let file = try? FileDescriptor.open(FilePath(path), .readOnly) else { return [] }
         defer { try? file.close() }
-        guard let header = Self.header(of: file, stamp.byteCount) else { return [] }
-        var pieces: [ModelCopies.Piece] = []
-        for tensor in header.tensors {
-            let start = header.dataOffset + tensor.offset
-            for range in PieceCut.pieces(ofTensor: tensor.byteCount) {
-                guard !isStopped else { return nil }
-                guard pieces.count < ModelCopies.pieceLimit else { return pieces }
-                let begin = ContinuousClock.now
-                let offset = start + range.lowerBound
-                let byteCount = Int(range.upperBound - range.lowerBound)
-                let bytes = file.bytes(at: offset, byteCount: byteCount)
-                guard bytes.count == byteCount else { return nil }
-                pieces.append(
-                    ModelCopies.Piece(
-                        name: PieceName(of: bytes[...]),
-                        offset: offset,
-                        byteCount: UInt32(byteCount)
-                    )
-                )
-                Self.rest(since: begin)
-            }
-        }
-        guard Self.stamp(of: path) == stamp else { return nil }
-        return pieces
-    }
-
-    /// Rests as long as the work took: others come first.
-    private static func rest(since begin: ContinuousClock.Instant) {
-        let time = ContinuousClock.now - begin
-        let microseconds = time.components.attoseconds / 1_000_000_000_000
-        store_pause(UInt32(clamping: min(100_000, microseconds)))
-    }
-
-    private static func header(of file: FileDescriptor, _ byteCount: UInt64) -> GGUFFile? {
-        try? GGUFReader().readHeader(byteCount: byteCount) { offset, count throws(GGUFError) in
+        let header = try? GGUFReader().readHeader(byteCount: byteCount) {
+            offset,
+            count throws(GGUFError) in
             file.bytes(at: offset, byteCount: count)
+        }
+        guard let header else { return [] }
+        return header.tensors.map { tensor in
+            ModelCopies.Tensor(
+                name: tensor.name,
+                offset: header.dataOffset + tensor.offset,
+                byteCount: tensor.byteCount
+            )
         }
     }
 }

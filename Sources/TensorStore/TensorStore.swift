@@ -63,7 +63,7 @@ package final class TensorStore: Sendable {
             isLoaded.signal()
         }
         writer.async { isLoaded.wait() }
-        copies.begin { [weak self] in self?.reportSoon() }
+        copies.follow { [weak self] in self?.reportSoon() }
     }
 
     /// Writes what it did to the disk; blocks until all that waits is written.
@@ -90,19 +90,25 @@ package final class TensorStore: Sendable {
 
     /// A launch begins: what it uses from here on is not pushed out by what it brings.
     package func begin() -> PieceIndex.Use {
-        reader.async { [self] in loadAgainIfCleared() }
-        copies.survey()
+        copies.begin()
+        reader.async { [self] in
+            loadAgainIfCleared()
+            copies.awaitSurvey()
+        }
         return state.withLock { $0.index.begin() }
     }
 
     /// Looks for a piece; the completion comes on another thread, in the order of the calls.
+    ///
+    /// - Parameter place: of which tensor it is: there a GGUF file may have it.
     package func look(
         _ name: PieceName,
         byteCount: Int,
+        at place: TensorPlace? = nil,
         completion: @escaping @Sendable ([UInt8]?) -> Void
     ) {
         reader.async { [self] in
-            if let bytes = copies.read(name, byteCount: byteCount) {
+            if let bytes = copies.read(name, byteCount: byteCount, at: place) {
                 count(found: byteCount) { $0.copyHits += 1 }
                 completion(bytes)
             } else if let bytes = read(name, byteCount: byteCount) {

@@ -81,11 +81,13 @@ struct CacheShowCommand: AsyncParsableCommand {
             encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
             print(String(decoding: try encoder.encode(contents), as: UTF8.self))
         } else {
-            for line in StatusText.columns(rows(contents)) { print(line) }
+            for line in StatusText.columns(rows(contents, isKnown: folder.report != nil)) {
+                print(line)
+            }
         }
     }
 
-    private func rows(_ contents: Contents) -> [[String]] {
+    private func rows(_ contents: Contents, isKnown: Bool) -> [[String]] {
         let counts = contents.counts
         var rows = [
             [
@@ -105,14 +107,15 @@ struct CacheShowCommand: AsyncParsableCommand {
             ],
             ["damaged", "\(counts.corrupt) pieces, deleted and sent again"],
             ["made room", "\(counts.evicted) pieces; \(counts.notKept) were not kept"],
-            [
-                "own models",
-                "\(contents.copiedFiles) GGUF files with \(contents.copiedPieces) pieces",
-            ],
         ]
+        var models =
+            "\(contents.copiedFiles) GGUF files with \(contents.copiedPieces) pieces, "
+            + "which need not be kept"
         if contents.pendingFiles > 0 {
-            rows[rows.count - 1][1] += "; \(contents.pendingFiles) being read"
+            let all = contents.copiedFiles + contents.pendingFiles
+            models = "\(contents.copiedFiles) of \(all) GGUF files read so far"
         }
+        rows.append(["own models", isKnown ? models : "not read yet: no agent has run here"])
         return rows
     }
 }

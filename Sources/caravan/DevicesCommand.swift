@@ -8,6 +8,16 @@ struct DevicesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "devices",
         abstract: "List the devices of the cluster, or remove one.",
+        discussion: """
+              caravan devices                  who is there, and who was removed
+              caravan devices remove NAME      puts NAME out, from any other device
+            A removed device stays out, also with the new join code: the others know it by a key \
+            of its own. To take it in again, give it a new one. On that device:
+              1. stop its agent
+              2. rm -r ~/.caravan/agent        (its --state folder, with the weights it kept)
+              3. caravan join CODE             (as caravan key show prints it on another device)
+              4. caravan agent
+            """,
         subcommands: [List.self, Remove.self],
         defaultSubcommand: List.self
     )
@@ -39,6 +49,9 @@ struct DevicesCommand: AsyncParsableCommand {
                 The others stop talking to it within seconds, and the cluster changes to a new key \
                 that it never gets. Devices that are off at that time must join again with the new \
                 code, which this prints. This device's agent must run.
+
+                The removed device is not told, it just finds nobody any more. How it comes back, \
+                if it shall: caravan devices --help.
                 """
         )
 

@@ -34,32 +34,20 @@ struct LaunchCommand: AsyncParsableCommand {
         let events = client.stream("/api/v1/events")
         let model = model
         try await Signals.run {
-            var shown = ""
-            var told = ContinuousClock.now
+            var display = LaunchDisplay(columnCount: Output.columnCount)
+            defer { Output.write(display.end()) }
             for try await event in events where !event.data.isEmpty {
                 let status = try JSONDecoder().decode(
                     ClusterStatus.self,
                     from: Data(event.data.utf8)
                 )
                 guard let current = status.model, current.name == model else { continue }
-                let progress = current.progress.map { " \(Int($0 * 100)) %" } ?? ""
-                let line = "\(current.phase): \(current.message)\(progress)"
-                // The way of the weights changes all the time.
-                let isDue = ContinuousClock.now - told >= .seconds(2)
-                if line != shown || (isDue && current.phase == "loading") {
-                    let transfers = current.phase == "loading" ? TransferText.line(current) : ""
-                    print(transfers.isEmpty ? line : "\(line) | \(transfers)")
-                    told = .now
-                }
-                shown = line
-                Output.flush()
-                switch current.phase {
-                case "ready":
+                // That it failed is said once, as what this command ends with.
+                guard current.phase != "failed" else { throw CommandFailure(current.message) }
+                Output.write(display.show(current))
+                guard current.phase != "ready" else {
                     for line in StatusText.layers(current) { print(line) }
                     return
-                case "failed":
-                    throw CommandFailure(current.message)
-                default: continue
                 }
             }
         }

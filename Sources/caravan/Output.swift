@@ -31,6 +31,14 @@ enum Output {
         _ = try? FileDescriptor.standardError.writeAll(Array(text.utf8))
     }
 
+    /// How wide the terminal is on which standard output is shown; nil if it is none.
+    static var columnCount: Int? {
+        guard isatty(STDOUT_FILENO) == 1 else { return nil }
+        var size = winsize()
+        let isKnown = unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0
+        return isKnown && size.ws_col > 0 ? Int(size.ws_col) : 80
+    }
+
     static var errorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 }
 

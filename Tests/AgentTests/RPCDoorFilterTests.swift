@@ -20,6 +20,7 @@ import Testing
 
     private let memory = WorkerMemory(SharedAllocSizes())
     private let counts = ConnectionCounts()
+    private let bases = KnownBases()
 
     init() {
         memory.learn(Self.facts, engine: "0.7.0")
@@ -43,7 +44,7 @@ import Testing
         }
     }
 
-    private func side() -> Side { Side(RPCDoorFilter(memory, Self.facts, counts)) }
+    private func side() -> Side { Side(RPCDoorFilter(memory, Self.facts, counts, bases)) }
 
     private func request(_ command: UInt8, _ payload: [UInt8]) -> [UInt8] {
         var bytes: [UInt8] = []
@@ -90,6 +91,27 @@ import Testing
         let base = request(3, [UInt8](repeating: 3, count: 8))
         #expect(try side.pass(base, from: .first).forth == base)
         #expect(counts.askedCount == 2)
+    }
+
+    @Test func `where a buffer begins is answered if the worker's agent has told, until one goes`()
+        throws
+    {
+        let side = side()
+        func question(_ buffer: UInt8) -> [UInt8] { request(3, [buffer] + zeros.prefix(7)) }
+        _ = try side.pass(request(14, zeros), from: .first)
+        _ = try side.pass(request(0, [UInt8](repeating: 1, count: 12)), from: .first)
+        _ = try side.pass(reply([8, 0, 0, 0] + zeros), from: .second)
+        bases.learn(RPCBufferBase(buffer: 7, base: 0x1234))
+        let allocated = reply([7] + zeros.prefix(15))
+        #expect(try side.pass(allocated, from: .second).back == allocated)
+        let known = try side.pass(question(7), from: .first)
+        #expect(known.back == reply([0x34, 0x12] + zeros.prefix(6)) && known.forth.isEmpty)
+        #expect(try side.pass(question(8), from: .first).forth == question(8))
+        _ = try side.pass(reply([1] + zeros.prefix(7)), from: .second)
+        // The server may call the next buffer the same.
+        let free = request(4, [7] + zeros.prefix(7))
+        #expect(try side.pass(free, from: .first).forth == free)
+        #expect(try side.pass(question(7), from: .first).forth == question(7))
     }
 
     @Test func `another server than the one that was asked ends the connection`() throws {
@@ -139,7 +161,7 @@ import Testing
     @Test func `an allocation size is asked once, for every worker of a kind`() throws {
         let question = request(13, [0, 0, 0, 0] + [1] + [UInt8](repeating: 0, count: 3255))
         func learn(_ memory: WorkerMemory) throws -> (asked: [UInt8], again: [UInt8]) {
-            let side = Side(RPCDoorFilter(memory, Self.facts, counts))
+            let side = Side(RPCDoorFilter(memory, Self.facts, counts, bases))
             _ = try side.pass(request(14, zeros), from: .first)
             let asked = try side.pass(question, from: .first).forth
             if !asked.isEmpty {

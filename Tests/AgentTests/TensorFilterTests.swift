@@ -1,6 +1,7 @@
 @testable import Agent
 import EventLoop
 import Foundation
+import LlamaRPC
 import Primitives
 import Sockets
 import Synchronization
@@ -18,8 +19,9 @@ import Testing
         let llama: FileHandle
         let server: FileHandle
         let totals = Totals()
+        let bases = KnownBases()
 
-        init(_ store: TensorStore?) throws {
+        init(_ store: TensorStore?, _ features: ServiceFeatures = .tensorsByName) throws {
             let (outside, client) = try DetachedStream.pair()
             let (inside, end) = try DetachedStream.pair()
             let (wire, otherWire) = try DetachedStream.pair()
@@ -33,15 +35,15 @@ import Testing
             near.join(
                 client,
                 wire,
-                options: RelayOptions(makeFilter: { [totals] in
-                    NamedTensorsSender(ConnectionCounts()) { totals.set($0) }
+                options: RelayOptions(makeFilter: { [totals, bases] in
+                    NamedTensorsSender(features, ConnectionCounts(), bases) { totals.set($0) }
                 })
             )
             far.join(
                 otherWire,
                 end,
                 options: RelayOptions(makeFilter: {
-                    RelayFilterChain([NamedTensorsReceiver(store), Onlooker()])
+                    RelayFilterChain([NamedTensorsReceiver(store, features), Onlooker()])
                 })
             )
         }
@@ -208,6 +210,44 @@ import Testing
         }
     }
 
+    @Test func `where a new buffer begins is known on the master when it hears of the buffer`()
+        async throws
+    {
+        let zeros = [UInt8](repeating: 0, count: 24)
+        let hello: [UInt8] = [14, 24, 0, 0, 0, 0, 0, 0, 0] + zeros
+        let allocate: [UInt8] = [0, 12, 0, 0, 0, 0, 0, 0, 0] + zeros.prefix(12)
+        let greeting: [UInt8] = [28, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0] + zeros
+        let buffer: [UInt8] = [16, 0, 0, 0, 0, 0, 0, 0, 77] + zeros.prefix(15)
+        let question: [UInt8] = [3, 8, 0, 0, 0, 0, 0, 0, 0, 77] + zeros.prefix(7)
+        let weights = Self.conversation(seed: 4, byteCount: 4 << 20)
+        try await withStore { _, store in
+            for features in [.tensorsByName, [.tensorsByName, .basesAhead]] as [ServiceFeatures] {
+                let way = try Way(store, features)
+                let isAhead = features.contains(.basesAhead)
+                #expect(try await way.carry(hello + allocate) == hello + allocate)
+                try way.server.write(contentsOf: Data(greeting + buffer))
+                if isAhead {
+                    #expect(try way.server.read(upToCount: question.count) == Data(question))
+                    #expect(way.bases.answer([77] + zeros.prefix(7)) == nil)
+                    try way.server.write(
+                        contentsOf: Data([8, 0, 0, 0, 0, 0, 0, 0, 5] + zeros.prefix(7))
+                    )
+                }
+                var heard = Data()
+                while heard.count < 60, let data = try way.llama.read(upToCount: 60 - heard.count),
+                    !data.isEmpty
+                {
+                    heard += data
+                }
+                #expect(heard == Data(greeting + buffer))
+                let base = way.bases.answer([77] + zeros.prefix(7))
+                #expect(base == (isAhead ? [5] + zeros.prefix(7) : nil))
+                #expect(try await way.carry(weights) == weights)
+                way.stop()
+            }
+        }
+    }
+
     @Test func `what makes no sense ends the stream`() async throws {
         try await withStore { _, store in
             let (wire, otherWire) = try DetachedStream.pair()
@@ -217,7 +257,9 @@ import Testing
             far.join(
                 otherWire,
                 end,
-                options: RelayOptions(makeFilter: { NamedTensorsReceiver(store) })
+                options: RelayOptions(makeFilter: {
+                    NamedTensorsReceiver(store, .tensorsByName)
+                })
             ) { ended.add($0) }
             let master = FileHandle(fileDescriptor: wire.descriptor, closeOnDealloc: true)
             let server = FileHandle(fileDescriptor: inside.descriptor, closeOnDealloc: true)

@@ -1,4 +1,5 @@
 import Foundation
+import GGUF
 import Gateway
 import Primitives
 import Processes
@@ -120,9 +121,6 @@ extension ClusterTests {
                 // them, and with a worker more they have less to do.
                 let owner = cluster.add()
                 try await cluster.agree()
-                try await wait("its model is known", within: .seconds(40)) {
-                    try await cache(owner).copiedPieces > 10
-                }
                 let fourth = try await launch(cluster, master, workers: 3)
                 #expect(fourth.sent[try await node(owner)] == 0, "\(fourth)")
                 let new = fourth.sent.values.reduce(0, +)
@@ -138,6 +136,106 @@ extension ClusterTests {
                 let fifth = try await launch(cluster, master, workers: 3)
                 #expect(fifth.sent[damaged] ?? 0 > 0)
                 #expect(try await Asking.greedy(master.client) == text)
+            }
+        }
+
+        /// A worker that has the model's file itself is sent next to nothing, also on the first
+        /// launch, and right after it has started.
+        @Test func `what lies in a worker's own files does not travel on the first launch`()
+            async throws
+        {
+            try await withCluster { cluster in
+                let master = cluster.add()
+                try await cluster.agree()
+                // Beside a model with tensors of the same names and sizes.
+                let models = master.folder + "-models"
+                let other = try await Built.run(
+                    ["model", "tiny", "\(models)/other.gguf", "--seed", "9"]
+                )
+                #expect(other.exit.isSuccess)
+                try FileManager.default.copyItem(
+                    atPath: "\(try await TestModels.folder)/\(TestModels.tiny)",
+                    toPath: models + "/own.gguf"
+                )
+                let owner = cluster.add(arguments: ["--models", models])
+                let stranger = cluster.add(arguments: ["--models", "/nowhere"])
+                let roles = try cluster.roles(try await cluster.agree())
+                #expect(roles.master === master)
+                let loaded = try await launch(cluster, master, workers: 2)
+                let own = try await node(owner)
+                #expect(loaded.sent[own] == 0, "\(loaded)")
+                #expect(loaded.sent[try await node(stranger)] ?? 0 > 1_000_000, "\(loaded)")
+                // Small tensors have no names and travel each time: count everything.
+                let transfer = try #require(
+                    try await owner.status().model?.transfers?.first { $0.node == own }
+                )
+                #expect(transfer.sent * 50 < transfer.loaded, "\(transfer)")
+                try await wait("it is counted", within: .seconds(10)) {
+                    try await cache(owner).counts.copyHits > 5
+                }
+                #expect(try await cache(owner).entries == 0)
+                let text = try await Asking.greedy(master.client)
+                try await stop(master)
+                _ = try await launch(cluster, master, workers: 2)
+                #expect(try await Asking.greedy(master.client) == text)
+            }
+        }
+
+        @Test func `with another split the same workers are sent the layers that are new to them`()
+            async throws
+        {
+            try await withCluster { cluster in
+                let (master, workers) = try await form(cluster)
+                _ = try await launch(cluster, master, workers: 2)
+                let before = try #require(try await master.status().model)
+                let text = try await Asking.greedy(master.client)
+                try await stop(master)
+
+                // One of them offers less from now on.
+                workers[0].terminate()
+                _ = try await workers[0].running?.end()
+                workers[0].start(["--memory", "600MiB"])
+                try await cluster.agree()
+                _ = try await launch(cluster, master, workers: 2)
+                try await wait("all weights are there", within: .seconds(10)) {
+                    let transfers = try await master.status().model?.transfers ?? []
+                    return transfers.count == 2 && transfers.allSatisfy { $0.loaded == $0.total }
+                }
+                let after = try #require(try await master.status().model)
+                let sizes = try layerSizes("\(try await TestModels.folder)/\(TestModels.tiny)")
+                var (new, sent): (UInt64, UInt64) = (0, 0)
+                for transfer in after.transfers ?? [] {
+                    func layers(_ model: ClusterStatus.Model) -> Set<Int> {
+                        Set(
+                            model.layers.filter { $0.node == transfer.node }
+                                .flatMap { $0.first..<$0.end }
+                        )
+                    }
+                    let fresh = layers(after).subtracting(layers(before))
+                    let bytes = fresh.reduce(UInt64(0)) { $0 + sizes[$1] }
+                    print("measured: \(transfer.sent) sent of \(transfer.loaded), new \(bytes)")
+                    #expect(transfer.sent <= bytes + transfer.loaded / 50, "\(transfer)")
+                    (new, sent) = (new + bytes, sent + transfer.sent)
+                }
+                // It is another split, and not without any news.
+                #expect(after.layers.map(\.first) != before.layers.map(\.first))
+                #expect(new > 0 && sent > new / 2, "\(sent) sent, \(new) new")
+                #expect(try await Asking.greedy(master.client) == text)
+            }
+        }
+
+        /// How large each layer is, the output layer as the last.
+        private func layerSizes(_ path: String) throws -> [UInt64] {
+            let data = [UInt8](try Data(contentsOf: URL(filePath: path)))
+            let header = try GGUFReader().readHeader(byteCount: UInt64(data.count)) {
+                offset,
+                count in
+                Array(data[Int(offset)..<min(data.count, Int(offset) + count)])
+            }
+            return (0...TestModels.layerCount).map { layer in
+                let prefix = layer == TestModels.layerCount ? "output" : "blk.\(layer)."
+                return header.tensors.filter { $0.name.hasPrefix(prefix) }
+                    .reduce(0) { $0 + $1.byteCount }
             }
         }
 

@@ -167,6 +167,57 @@ struct AccessTests {
         }
     }
 
+    @Test(arguments: [
+        ("/api/v1/cluster", ["Host: localhost", "Host: localhost"]),
+        ("/api/v1/cluster", ["Host: localhost", "Host: evil.example"]),
+        ("/api/v1/cluster", ["Host: evil.example", "host: localhost"]),
+        ("http://evil.example/api/v1/cluster", ["Host: localhost"]),
+        ("http://localhost/api/v1/cluster", ["Host: evil.example"]),
+        ("http://localhost:1/api/v1/cluster", ["Host: localhost:2"]),
+        ("http://me@localhost/api/v1/cluster", ["Host: localhost"]),
+        ("http://evil.example", ["Host: localhost"]),
+    ])
+    func `a request that names several hosts is refused`(target: String, hosts: [String])
+        async throws
+    {
+        for fields in [hosts, hosts + [Self.admin]] {
+            let backend = FakeBackend()
+            let answer = try await raw("GET", target, fields, backend)
+            #expect(Self.verdict(answer) == "400 ambiguous_host")
+            #expect(backend.with { $0.refused } == ["http.host"])
+        }
+    }
+
+    @Test(arguments: [
+        "http://localhost:52415/api/v1/cluster",
+        "HTTP://LOCALHOST:52415/api/v1/cluster?a=b://c",
+    ])
+    func `a target may name the host as well`(target: String) async throws {
+        let answer = try await raw("GET", target, ["Host: localhost:52415"], FakeBackend())
+        #expect(answer.hasPrefix("HTTP/1.1 200 "))
+        // Without a header it is the only one, and counts.
+        let without = try await raw("GET", target, [], FakeBackend())
+        #expect(without.hasPrefix("HTTP/1.1 200 "))
+        let evil = try await raw("GET", "http://evil.example/api/v1/cluster", [], FakeBackend())
+        #expect(Self.verdict(evil) == "403 host_not_allowed")
+    }
+
+    private func raw(
+        _ method: String,
+        _ target: String,
+        _ fields: [String],
+        _ backend: FakeBackend
+    ) async throws -> String {
+        var text = ""
+        try await withGateway(backend, tokens: TwoTokens()) { port in
+            let client = try await RawConnection.connect(port: port)
+            let lines = ["\(method) \(target) HTTP/1.1"] + fields + ["Connection: close"]
+            try await client.send(lines.joined(separator: "\r\n") + "\r\n\r\n")
+            text = await client.readToEnd()
+        }
+        return text
+    }
+
     @Test func `the page to log in on is there for everybody`() async throws {
         let answer = try await Self.status("GET", "/", host: "kitchen.lan", [Self.remote])
         #expect(answer.hasPrefix("HTTP/1.1 200 "))

@@ -48,6 +48,8 @@ struct StoredScenarioTests {
         // S4: a clock that jumped by minutes made a tombstone old, and older news came; the oracle
         // took that for going back.
         ("swarm-more", 20_783_000_118),
+        // lease: the oracle forgot what the voters of before had obeyed when the voters changed.
+        ("swarm-voters", 20_783_000_218),
     ])
     func `what was found once stays mended`(name: String, seed: UInt64) throws {
         let result = Simulation(scenario: try storedScenario(name), seed: seed).run()

@@ -9,11 +9,25 @@ enum Message {
         return bytes + payload
     }
 
-    static func setTensor(_ name: String, _ data: [UInt8]) -> [UInt8] {
-        var head = [UInt8](repeating: 0, count: 228)
+    /// - Parameters:
+    ///   - range: which bytes of the data are set; nil for all.
+    ///   - isOlder: as before protocol 8, without a flag.
+    static func setTensor(
+        _ name: String,
+        _ data: [UInt8],
+        _ range: Range<Int>? = nil,
+        isOlder: Bool = false
+    ) -> [UInt8] {
+        let range = range ?? 0..<data.count
+        var head = [UInt8](repeating: 0, count: 32)
+        head.append(littleEndian: UInt32(1))
+        head += [UInt8](repeating: 0, count: 48 - head.count)
+        head.append(littleEndian: UInt32(data.count))
+        head += [UInt8](repeating: 0, count: 228 - head.count)
         head += Array(name.utf8)
-        head += [UInt8](repeating: 0, count: 305 - head.count)
-        return request(6, head + data)
+        head += [UInt8](repeating: 0, count: (isOlder ? 296 : 297) - head.count)
+        head.append(littleEndian: UInt64(range.lowerBound))
+        return request(6, head + data[range])
     }
 
     static func data(_ count: Int, _ generator: inout SeededGenerator) -> [UInt8] {
@@ -34,6 +48,8 @@ struct Link {
     var written: [UInt8] = []
     var heard: [UInt8] = []
     var report: TensorTotals?
+    /// What was looked for, and where it belongs.
+    var places: [(name: PieceName, place: TensorPlace?)] = []
     private var up: [UInt8] = []
     private var down: [UInt8] = []
     private var looking: [(number: UInt64, name: PieceName)] = []
@@ -86,7 +102,9 @@ struct Link {
         try receiver.receive(part, requests: &written, effects: &effects)
         for effect in effects {
             switch effect {
-            case .look(let name, _, let number): looking.append((number, name))
+            case .look(let name, _, let number, let place):
+                looking.append((number, name))
+                places.append((name, place))
             case .keep(let name, let bytes):
                 #expect(PieceName(of: bytes[...]) == name)
                 store[name] = bytes

@@ -1,3 +1,4 @@
+import LlamaRPC
 import Testing
 @testable import TensorPieces
 
@@ -45,6 +46,9 @@ import Testing
         if let text = event.announced, let count = event.byteCount {
             return .announced(try #require(PieceName(text)), byteCount: count)
         }
+        if let buffer = event.buffer, let base = event.base {
+            return .base(RPCBufferBase(buffer: buffer, base: base))
+        }
         return event.have == true ? .have : .need
     }
 
@@ -52,7 +56,7 @@ import Testing
     func `the master's side does what its vector says`(
         vector: TensorVectors.Exchange
     ) throws {
-        var sender = TensorSender()
+        var sender = TensorSender(takesBases: vector.takesBases ?? false)
         var sends: [UInt8] = []
         var hears: [UInt8] = []
         var failure: TensorStreamError?
@@ -75,6 +79,11 @@ import Testing
                 let expected = try bytes(text)
                 #expect(hears == expected)
                 hears = []
+            }
+            if let bases = step.bases {
+                let expected = bases.map { RPCBufferBase(buffer: $0.buffer, base: $0.base) }
+                #expect(sender.takeBases() == expected)
+                #expect(sender.takeBases().isEmpty)
             }
         }
         #expect(failure == vector.error?.error)

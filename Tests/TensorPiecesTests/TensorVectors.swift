@@ -34,6 +34,13 @@ enum TensorVectors {
         var pieceBytes: String?
         var have: Bool?
         var need: Bool?
+        var buffer: UInt64?
+        var base: UInt64?
+    }
+
+    struct Base: Decodable, Sendable {
+        var buffer: UInt64
+        var base: UInt64
     }
 
     struct Parts: Decodable, Sendable, CustomTestStringConvertible {
@@ -50,10 +57,12 @@ enum TensorVectors {
         var sends: String?
         var answers: String?
         var hears: String?
+        var bases: [Base]?
     }
 
     struct Exchange: Decodable, Sendable, CustomTestStringConvertible {
         var name: String
+        var takesBases: Bool?
         var steps: [Step]
         var found: UInt64?
         var sent: UInt64?

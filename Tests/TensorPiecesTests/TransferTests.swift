@@ -1,3 +1,4 @@
+import LlamaRPC
 import Primitives
 import Testing
 @testable import TensorPieces
@@ -46,6 +47,83 @@ import Testing
             #expect(totals == link.receiver.totals)
             if round == 0 { #expect(totals.foundByteCount <= totals.sentByteCount) }
             if round == 1 { #expect(totals.sentByteCount == 0) }
+        }
+    }
+
+    /// Weights in one go, in parts that begin anywhere, and of an older llama.cpp.
+    @Test(arguments: 0..<8 as Range<UInt64>)
+    func `of every piece it is known to which tensor it belongs, and where`(seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        var stream: [UInt8] = []
+        var tensors: [String: (data: [UInt8], cut: Int)] = [:]
+        for number in 0..<6 {
+            let name = "blk.\(number).attn_q.weight"
+            let data = Message.data(20_000 + generator.below(5 << 18), &generator)
+            stream += Message.request(15, [])
+            let cut = generator.below(data.count)
+            tensors[name] = (data, cut)
+            switch generator.below(3) {
+            case 0: stream += Message.setTensor(name, data, isOlder: true)
+            case 1: stream += Message.setTensor(name, data)
+            default:
+                stream += Message.setTensor(name, data, 0..<cut)
+                stream += Message.setTensor(name, data, cut..<data.count)
+            }
+        }
+        stream += Message.request(10, [1, 2, 3, 4])
+        var link = Link(seed: seed)
+        try link.carry(stream)
+        #expect(link.written == stream)
+        #expect(link.places.count >= 6)
+        for (name, place) in link.places {
+            let place = try #require(place)
+            let (data, cut) = try #require(tensors[place.name])
+            #expect(place.byteCount == UInt64(data.count))
+            let start = Int(place.offset)
+            // Up to the next cut, or to the end of what was set.
+            let ends = [((start >> 20) + 1) << 20, cut, data.count]
+            #expect(
+                ends.contains { end in
+                    start < end && end <= data.count && PieceName(of: data[start..<end]) == name
+                },
+                "\(place)"
+            )
+        }
+    }
+
+    @Test func `of a stream that makes no sense nothing is known, and all arrives`() throws {
+        var receiver = TensorReceiver()
+        var requests: [UInt8] = []
+        var effects: [TensorReceiver.Effect] = []
+        let head = Message.setTensor("blk.0.attn_q.weight", [UInt8](repeating: 1, count: 20_000))
+            .prefix(9 + 305)
+        var wire: [UInt8] = []
+        wire.append(part: .bytes, head[...])
+        // More than the request has to come.
+        wire.append(announcing: PieceName(of: [1]), byteCount: 20_001)
+        wire.append(part: .bytes, [14, 0, 0, 0, 0, 0, 0, 0, 0])
+        wire.append(announcing: PieceName(of: [2]), byteCount: 20_000)
+        try receiver.receive(wire[...], requests: &requests, effects: &effects)
+        let places = effects.map { effect -> TensorPlace? in
+            if case .look(_, _, _, let place) = effect { place } else { nil }
+        }
+        #expect(places == [nil, nil])
+    }
+
+    @Test func `what the worker's side tells of buffers arrives before what follows`() throws {
+        var sender = TensorSender(takesBases: true)
+        var receiver = TensorReceiver()
+        var (wire, heard): ([UInt8], [UInt8]) = ([], [])
+        let base = RPCBufferBase(buffer: .max, base: 1 << 40)
+        receiver.tell(base, into: &wire)
+        receiver.reply([1, 2, 3], into: &wire)
+        for byte in wire.dropLast() { try sender.receive([byte], replies: &heard) }
+        #expect(heard == [1, 2])
+        #expect(sender.takeBases() == [base])
+        // It is nothing that a master says.
+        var effects: [TensorReceiver.Effect] = []
+        #expect(throws: TensorStreamError.misplacedPart(6)) {
+            try receiver.receive(wire[...], requests: &heard, effects: &effects)
         }
     }
 

@@ -16,4 +16,3 @@ int64_t store_free_bytes(const char *_Nonnull folder);
 int store_touch(const char *_Nonnull path);
 /// Removes a file; 0 or -errno.
 int store_remove(const char *_Nonnull path);
-void store_pause(uint32_t microseconds);

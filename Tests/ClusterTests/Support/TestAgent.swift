@@ -36,7 +36,8 @@ final class TestAgent: Sendable {
 
     // MARK: - Its process
 
-    func start() {
+    /// - Parameter more: for its command line, this time.
+    func start(_ more: [String] = []) {
         let bind: String? =
             switch machine.withLock({ $0 })?.place {
             case nil, .address: "\(address)"
@@ -46,7 +47,7 @@ final class TestAgent: Sendable {
             ChildCommand(
                 executable: Built.caravan,
                 arguments: ["agent", "--name", name] + (bind.map { ["--bind", $0] } ?? [])
-                    + ["--state", folder] + arguments + (isOpen ? ["--open"] : []),
+                    + ["--state", folder] + arguments + more + (isOpen ? ["--open"] : []),
                 environment: ["CARAVAN_ENGINE": nil, "LLAMA_CACHE": nil]
             )
         )

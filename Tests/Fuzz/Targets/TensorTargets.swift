@@ -2,7 +2,7 @@ import LlamaRPC
 import Primitives
 import TensorPieces
 
-// Weights by name: what the other agent sends, and what is kept of a device's own models.
+// Weights by name: what the other agent sends.
 extension FuzzTarget {
     static let tensors: [FuzzTarget] = [
         FuzzTarget("tensor-parts", "whose side, the cut; parts of the other agent") { bytes in
@@ -25,19 +25,6 @@ extension FuzzTarget {
             for action in bytes.measuredPieces { try session.perform(action) }
             try session.finish()
             try expect(session.written == session.said, "other bytes arrive than were sent")
-        },
-        FuzzTarget("model-copies", "the list of pieces in GGUF files, before its checksum") {
-            bytes in
-            guard let copies = ModelCopies(unchecked: bytes) else { return }
-            try expect(
-                copies.pieceCount <= ModelCopies.pieceLimit
-                    && copies.files.count <= ModelCopies.fileLimit,
-                "more is kept than the limits allow"
-            )
-            try expect(
-                ModelCopies(decoding: copies.encoded) == copies,
-                "what was read is written as something else"
-            )
         },
     ]
 
@@ -65,7 +52,7 @@ extension FuzzTarget {
             } catch {
                 return
             }
-            for case .look(_, let byteCount, let number) in effects {
+            for case .look(_, let byteCount, let number, _) in effects {
                 announced += 1
                 // Every other piece is here.
                 let found = announced.isMultiple(of: 2)
@@ -135,7 +122,7 @@ private struct TensorSession {
         try receiver.receive(part, requests: &written, effects: &effects)
         for effect in effects {
             switch effect {
-            case .look(let name, _, let number): looks.append((name, number))
+            case .look(let name, _, let number, _): looks.append((name, number))
             case .keep(let name, let bytes): pieces[name] = bytes
             }
         }
