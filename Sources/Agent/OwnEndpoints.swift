@@ -49,13 +49,3 @@ final class OwnEndpoints: Sendable {
         }
     }
 }
-
-extension IPAddress {
-    /// The address as it is on every machine.
-    fileprivate var withoutScope: IPAddress {
-        switch self {
-        case .v4: self
-        case .v6(let bits, _): .v6(bits)
-        }
-    }
-}

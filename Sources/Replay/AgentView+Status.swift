@@ -21,6 +21,13 @@ extension AgentView {
                 )
             )
         }
-        self.init(own: own, master: master, members: members)
+        // A device that runs without voters may still remember some.
+        let voters = status.policy == "quorum" ? status.voters : nil
+        self.init(
+            own: own,
+            master: master,
+            members: members,
+            voters: voters?.compactMap { NodeID($0) }
+        )
     }
 }

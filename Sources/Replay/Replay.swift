@@ -51,7 +51,7 @@ package final class Replay: Sendable {
                 network: network,
                 caravan: caravan,
                 folder: folder,
-                seeds: plan.scenario.seeds
+                scenario: plan.scenario
             )
         }
     }
@@ -94,6 +94,7 @@ package final class Replay: Sendable {
         let first = (0..<scenario.nodeCount).filter { !late.contains($0) }
         if let master = plan.options.master {
             start(master)
+            try await found(on: master)
             let deadline = now + Self.firstMasterLimit
             while recorder.withLock({ $0.onlyMaster }) != master {
                 guard now < deadline else {
@@ -105,6 +106,24 @@ package final class Replay: Sendable {
         for node in first where node != plan.options.master {
             start(node)
             try await Task.sleep(for: scenario.startWithin / scenario.nodeCount)
+        }
+        guard plan.options.master == nil else { return }
+        // As somebody does in the simulator.
+        let founder = scenario.seeds.first(where: first.contains) ?? first.first
+        if let founder { try await found(on: founder) }
+    }
+
+    /// Makes a cluster of the policy `quorum`, with one voter; the others join it.
+    private func found(on node: Int) async throws {
+        guard plan.scenario.policy == .quorum else { return }
+        let deadline = now + Self.firstMasterLimit
+        while true {
+            do {
+                return try await agents[node].found()
+            } catch {
+                guard now < deadline else { throw error }
+            }
+            try await pause()
         }
     }
 
@@ -130,7 +149,8 @@ package final class Replay: Sendable {
             let isHealed = recorder.conditions.active.allSatisfy { number in
                 plan.scenario.faults[number].lasts == nil
             }
-            return isHealed && recorder.phases.wellFor(at: now) ?? .zero >= Self.quickPause
+            return isHealed && recorder.votersAreComplete
+                && recorder.phases.wellFor(at: now) ?? .zero >= Self.quickPause
         }
     }
 

@@ -24,7 +24,7 @@ final class ReplayAgent: Sendable {
         network: NamespaceNetwork,
         caravan: String,
         folder: String,
-        seeds: [Int]
+        scenario: Scenario
     ) {
         self.node = node
         self.network = network
@@ -36,7 +36,8 @@ final class ReplayAgent: Sendable {
         // No model is launched, and looking for llama.cpp takes a moment.
         arguments += ["--engine", "\(folder)/none", "--memory", "1GiB"]
         arguments += ["--log-level", "debug", "--no-discovery"]
-        for seed in seeds where seed != node {
+        arguments += ["--policy", scenario.policy.name]
+        for seed in scenario.seeds where seed != node {
             arguments += ["--seed", "\(network.address(of: seed)):52414"]
         }
         command = ChildCommand(executable: caravan, arguments: arguments)
@@ -81,6 +82,18 @@ final class ReplayAgent: Sendable {
             let bytes = FileManager.default.contents(atPath: path) ?? Data()
             try bytes.prefix(bytes.count / 2).write(to: URL(filePath: path))
         case .lost: try FileManager.default.removeItem(atPath: folder)
+        }
+    }
+
+    /// Founds a cluster of the policy `quorum`, as `caravan found` does.
+    func found() async throws {
+        let endpoint = Endpoint(address: network.address(of: node), port: Self.httpPort)
+        let answer = try await GatewayClient(endpoint: endpoint).post(
+            "/api/v1/found",
+            json: Array("{}".utf8)
+        )
+        guard answer.status < 300 else {
+            throw ReplayError("\(name) founds no cluster: \(answer.text)")
         }
     }
 

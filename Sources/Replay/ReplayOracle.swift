@@ -14,6 +14,8 @@ struct AgentView: Equatable {
     /// The ballot of the master that it obeys.
     var master: Ballot?
     var members: [Member]
+    /// Who elects masters, under the policy `quorum`.
+    var voters: [NodeID]?
 
     var isMaster: Bool { master?.node == own }
     var present: [NodeID] { members.filter(\.isPresent).map(\.id) }
@@ -38,6 +40,8 @@ struct ReplayOracle {
 
     private var lives: [Int: Int] = [:]
     private var masters: [Ballot: Reign] = [:]
+    /// Under `quorum`, who was master in a term.
+    private var mastersOfTerms: [UInt64: NodeID] = [:]
     private var obeyed: [NodeID: Ballot] = [:]
     private var incarnations: [NodeID: UInt64] = [:]
     private var believed: [Belief: UInt64] = [:]
@@ -121,6 +125,14 @@ struct ReplayOracle {
             )
         }
         masters[ballot] = reign
+        guard view.voters != nil else { return nil }
+        if let other = mastersOfTerms[ballot.term], other != ballot.node {
+            return SideJudge.Problem(
+                invariant: "S1",
+                detail: "term \(ballot.term) has two masters: \(other) and \(name)"
+            )
+        }
+        mastersOfTerms[ballot.term] = ballot.node
         return nil
     }
 
@@ -137,15 +149,9 @@ struct ReplayOracle {
             powerlessSince[node] = nil
             return nil
         }
-        let life = lives[node, default: 0]
-        // Who has just appeared does not count yet.
-        let counted = view.present.filter { member in
-            let belief = Belief(viewer: node, life: life, member: member)
-            guard member != view.own, let since = presentSince[belief] else { return false }
-            return now - since > configuration.newcomerGrace
-        }
-        let reached = 1 + counted.count(where: reaches)
-        guard reached <= (counted.count + 1) / 2 else {
+        let electors = view.voters ?? settled(view, node, now)
+        let reached = electors.count { $0 == view.own || reaches($0) }
+        guard reached <= electors.count / 2 else {
             powerlessSince[node] = nil
             return nil
         }
@@ -156,7 +162,19 @@ struct ReplayOracle {
         return SideJudge.Problem(
             invariant: "lease",
             detail: "\(Scenario.name(of: node)) has been master for \(now - since) with "
-                + "\(reached) of \(counted.count + 1) members within reach, itself included"
+                + "\(reached) of \(electors.count) \(view.voters == nil ? "members" : "voters") "
+                + "within reach, itself included"
         )
+    }
+
+    /// The members whose votes count under `available`; who has just appeared does not yet.
+    private func settled(_ view: AgentView, _ node: Int, _ now: Duration) -> [NodeID] {
+        let life = lives[node, default: 0]
+        let others = view.present.filter { member in
+            let belief = Belief(viewer: node, life: life, member: member)
+            guard member != view.own, let since = presentSince[belief] else { return false }
+            return now - since > configuration.newcomerGrace
+        }
+        return others + [view.own]
     }
 }

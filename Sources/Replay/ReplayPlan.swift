@@ -114,13 +114,6 @@ package struct ReplayPlan: Sendable {
     // MARK: - What real sockets can do
 
     private static func refuseUnplayable(_ scenario: Scenario) throws(ReplayError) {
-        // Nobody would found the cluster, and who votes is not seen from outside at every moment.
-        guard scenario.policy == .available else {
-            throw ReplayError(
-                "a scenario of the policy \(scenario.policy.name) cannot be replayed on real "
-                    + "sockets; `caravan simulate run` does it"
-            )
-        }
         for (number, scheduled) in scenario.faults.enumerated() {
             guard let reason = scheduled.fault.unplayable else { continue }
             throw ReplayError(

@@ -1,3 +1,4 @@
+import LeaderElection
 import Namespaces
 import Primitives
 import Simulator
@@ -139,6 +140,16 @@ struct ReplayRecorder {
         return masters.count == 1 ? masters.first : nil
     }
 
+    /// Whether all know the same voters, as many as there can be; true under `available`.
+    var votersAreComplete: Bool {
+        guard scenario.policy == .quorum else { return true }
+        let running = agents.filter(\.isUp)
+        let limit = min(VoterConfiguration.voterLimit, running.count)
+        let voters = running.first?.view?.voters ?? []
+        return voters.count == limit - (1 - limit % 2)
+            && running.allSatisfy { $0.view?.voters == voters }
+    }
+
     mutating func report(_ problem: SideJudge.Problem, at now: Duration) {
         guard violation == nil else { return }
         violation = Violation(invariant: problem.invariant, detail: problem.detail, at: now)
@@ -179,7 +190,8 @@ struct ReplayRecorder {
                 index: node,
                 id: view.own,
                 master: view.master,
-                present: view.present
+                present: view.present,
+                voters: view.voters
             )
         }
     }

@@ -51,7 +51,12 @@ struct LivenessOracle {
                 isSettled = true
             }
         }
-        if convergedAfter != nil, isSettled, wellSince == nil { wellSince = since }
+        // Whoever was asked to leave before the network was quiet may take long to go.
+        if convergedAfter != nil, isSettled, wellSince == nil,
+            !simulation.hosts.contains(where: \.isLeaving), problem(in: simulation) == nil
+        {
+            wellSince = since
+        }
     }
 
     /// Whether all has been well for as long as the scenario wants to see.

@@ -14,12 +14,22 @@ package struct SideJudge {
         package var master: Ballot?
         /// The members that it takes for present, itself included.
         package var present: [NodeID]
+        /// Who elects masters, as it knows; nil under the policy `available`, and for a node of no
+        /// cluster yet.
+        package var voters: [NodeID]?
 
-        package init(index: Int, id: NodeID, master: Ballot?, present: [NodeID]) {
+        package init(
+            index: Int,
+            id: NodeID,
+            master: Ballot?,
+            present: [NodeID],
+            voters: [NodeID]? = nil
+        ) {
             self.index = index
             self.id = id
             self.master = master
             self.present = present
+            self.voters = voters
         }
 
         package var name: String { Scenario.name(of: index) }
@@ -61,6 +71,11 @@ package struct SideJudge {
     /// What is not well on a side; nil if all is, or nothing can be demanded.
     package func problem(of side: [Node], _ name: (NodeID) -> String) -> Problem? {
         guard isClique(side), let first = side.first else { return nil }
+        switch quorum(of: side) {
+        case .isThere: break
+        case .isNot: return problemWithoutQuorum(of: side) ?? viewProblem(of: side, name)
+        case .isUnknown: return nil
+        }
         for node in side {
             guard let ballot = node.master else {
                 return Problem(invariant: "L1", detail: "\(node.name) obeys no master")
@@ -79,6 +94,36 @@ package struct SideJudge {
             )
         }
         return viewProblem(of: side, name)
+    }
+
+    private enum Quorum {
+        case isThere
+        case isNot
+        /// The nodes know different voters, as they do while these change.
+        case isUnknown
+    }
+
+    /// Whether a side may have a master: always, where nobody knows of voters.
+    private func quorum(of side: [Node]) -> Quorum {
+        let answers = side.compactMap { node in
+            node.voters.map { voters in
+                side.count { voters.contains($0.id) } > voters.count / 2
+            }
+        }
+        if answers.allSatisfy({ $0 }) { return .isThere }
+        return answers.contains(true) ? .isUnknown : .isNot
+    }
+
+    /// Where no majority of the voters is, nobody may be master; who else may be about is only
+    /// known if all nodes are judged.
+    private func problemWithoutQuorum(of side: [Node]) -> Problem? {
+        guard !hasOutsiders, let master = side.first(where: { $0.master?.node == $0.id }) else {
+            return nil
+        }
+        return Problem(
+            invariant: "L3",
+            detail: "\(master.name) is master, and no majority of the voters is there"
+        )
     }
 
     private func viewProblem(of side: [Node], _ name: (NodeID) -> String) -> Problem? {

@@ -14,6 +14,14 @@ enum DepartureState: Equatable {
 extension SimulatedHost {
     private static let goodbyeLimit: Duration = .seconds(12)
 
+    /// Whether it was asked to leave and still runs.
+    var isLeaving: Bool {
+        switch departure {
+        case .asked, .saysGoodbye: true
+        case .gone, nil: false
+        }
+    }
+
     func leave() {
         guard let loop, let core, departure == nil else { return }
         departure = .asked(life: life, comesBack: false)

@@ -1,3 +1,4 @@
+import LeaderElection
 import Primitives
 import Runtime
 import SWIM
@@ -42,7 +43,8 @@ extension Simulation {
                     index: host.index,
                     id: host.identity,
                     master: snapshot.master,
-                    present: snapshot.view.filter(\.state.isPresent).map(\.id)
+                    present: snapshot.view.filter(\.state.isPresent).map(\.id),
+                    voters: snapshot.policy == .quorum ? snapshot.voters?.voters : nil
                 )
             }
         }

@@ -11,6 +11,8 @@ extension ClusterTests {
             let options: [String]
             /// Whether the first fault must unseat the first master: then the fault was one.
             var unseats = false
+            /// Whether there are never two masters, and all sides come to be of one mind.
+            var isQuorum = false
         }
 
         private static let oneFault = ["--faults", "1..1", "--longest", "15s", "--master", "n1"]
@@ -46,6 +48,19 @@ extension ClusterTests {
             Play(scenario: "power-cut", options: ["--longest", "6s"]),
             Play(scenario: "stream-reset", options: ["--longest", "25s"]),
         ]
+
+        static let quorum = [
+            Play(
+                scenario: "quorum-even-split",
+                options: ["--longest", "12s", "--master", "n1"],
+                isQuorum: true
+            ),
+            Play(scenario: "quorum-lone-master", options: oneFault, unseats: true, isQuorum: true),
+        ]
+
+        @Test func `voters: what the simulator promises holds on real sockets`() async throws {
+            try await play(Self.quorum)
+        }
 
         @Test func `links that fail: what the simulator promises holds on real sockets`()
             async throws
@@ -124,6 +139,15 @@ extension ClusterTests {
             )
             #expect(report.held)
             for phase in report.phases { tell(phase, of: play.scenario) }
+            if play.isQuorum {
+                let faults = report.phases.filter { $0.fault != nil }
+                #expect(!faults.isEmpty)
+                for phase in faults {
+                    #expect(phase.sides.count == (phase.begins ? 2 : 1), "\(phase.caption)")
+                    #expect(phase.sides.count { $0.master != nil } == 1, "\(phase.caption)")
+                    #expect(phase.sides.allSatisfy { $0.wellAfter != nil }, "\(phase.caption)")
+                }
+            }
             guard play.unseats else { return }
             let first = report.phases.first { $0.fault == 1 && $0.begins }
             let woken = report.phases.first { $0.fault == 1 && !$0.begins }

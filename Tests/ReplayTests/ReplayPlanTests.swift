@@ -65,16 +65,6 @@ import Testing
         #expect(error?.description.hasPrefix("fault 2 ") == true)
     }
 
-    @Test func `a scenario of another policy than the agents run is refused`() throws {
-        var quorum = try scenario(split)
-        quorum.policy = .quorum
-        let refused = quorum
-        let error = #expect(throws: ReplayError.self) {
-            try ReplayPlan(refused, ReplayPlan.Options(), nodeLimit: 64)
-        }
-        #expect(error?.description.contains("policy quorum") == true)
-    }
-
     @Test func `what is asked for must be in the scenario`() throws {
         let scenario = try scenario(split)
         var faults = ReplayPlan.Options()

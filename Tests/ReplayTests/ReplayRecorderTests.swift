@@ -6,8 +6,14 @@ import Testing
 
 // What is judged from outside: each promise once kept and once broken.
 @Suite struct ReplayRecorderTests {
-    private func recorder(_ faults: String = "", nodes: Int = 4) throws -> ReplayRecorder {
-        let json = #"{"name":"x","nodes":\#(nodes),"faults":[\#(faults)],"expect":["stability"]}"#
+    private func recorder(
+        _ faults: String = "",
+        nodes: Int = 4,
+        policy: String = "available"
+    ) throws -> ReplayRecorder {
+        let json =
+            #"{"name":"x","nodes":\#(nodes),"policy":"\#(policy)","#
+            + #""faults":[\#(faults)],"expect":["stability"]}"#
         var recorder = ReplayRecorder(try Scenario(json: Array(json.utf8)))
         for node in 0..<nodes { _ = recorder.starts(node) }
         return recorder
@@ -20,7 +26,8 @@ import Testing
         _ node: Int,
         sees: [Int],
         obeys master: (node: Int, term: UInt64)?,
-        incarnation: UInt64 = 1
+        incarnation: UInt64 = 1,
+        voters: [Int]? = nil
     ) -> AgentView {
         AgentView(
             own: id(node),
@@ -31,7 +38,8 @@ import Testing
                     isPresent: true,
                     incarnation: $0 == node ? incarnation : 1
                 )
-            }
+            },
+            voters: voters?.map(id)
         )
     }
 
@@ -40,11 +48,12 @@ import Testing
         _ nodes: [Int],
         on master: Int,
         term: UInt64,
+        voters: [Int]? = nil,
         at now: Duration
     ) {
         for node in nodes {
             recorder.sees(
-                view(node, sees: nodes, obeys: (master, term)),
+                view(node, sees: nodes, obeys: (master, term), voters: voters),
                 of: node,
                 life: 1,
                 at: now
@@ -208,5 +217,52 @@ import Testing
         #expect(recorder.trouble == "n1 takes n4 for present")
         agree(&recorder, [0, 1, 2], on: 0, term: 1, at: .seconds(25))
         #expect(recorder.trouble == nil)
+    }
+
+    // MARK: - Voters
+
+    @Test func `a side without a majority of the voters is well without a master`() throws {
+        var recorder = try recorder(split, policy: "quorum")
+        agree(&recorder, [0, 1, 2, 3], on: 0, term: 1, voters: [0, 1, 2], at: .seconds(2))
+        #expect(recorder.trouble == nil && recorder.votersAreComplete)
+        recorder.begins(0, at: .seconds(20))
+        agree(&recorder, [0, 1], on: 0, term: 1, voters: [0, 1, 2], at: .seconds(26))
+        for node in [2, 3] {
+            let view = view(node, sees: [2, 3], obeys: nil, voters: [0, 1, 2])
+            recorder.sees(view, of: node, life: 1, at: .seconds(27))
+        }
+        #expect(recorder.trouble == nil)
+        agree(&recorder, [2, 3], on: 2, term: 2, voters: [0, 1, 2], at: .seconds(28))
+        #expect(recorder.trouble == "n3 is master, and no majority of the voters is there")
+    }
+
+    @Test func `a master that lost the majority of the voters must stop in time`() throws {
+        var recorder = try recorder(split, policy: "quorum")
+        agree(&recorder, [0, 1, 2, 3], on: 0, term: 1, voters: [0, 2, 3], at: .seconds(2))
+        recorder.begins(0, at: .seconds(20))
+        recorder.look(at: .seconds(20))
+        recorder.look(at: .milliseconds(22_900))
+        #expect(recorder.violation == nil)
+        recorder.look(at: .milliseconds(23_100))
+        #expect(recorder.violation?.invariant == "lease")
+        #expect(recorder.violation?.detail.contains("1 of 3 voters") == true)
+    }
+
+    @Test func `a term has one master where voters elect it`() throws {
+        var recorder = try recorder(policy: "quorum")
+        agree(&recorder, [0, 1, 2, 3], on: 0, term: 1, voters: [0, 1, 2], at: .seconds(2))
+        agree(&recorder, [1, 2, 3], on: 1, term: 1, voters: [0, 1, 2], at: .seconds(3))
+        #expect(recorder.violation?.invariant == "S1")
+    }
+
+    @Test func `while the voters change nothing is demanded, and they are not complete`() throws {
+        var recorder = try recorder(policy: "quorum")
+        agree(&recorder, [0, 1, 2, 3], on: 0, term: 1, voters: [0], at: .seconds(2))
+        #expect(!recorder.votersAreComplete)
+        for node in [2, 3] {
+            let view = view(node, sees: [0, 1, 2, 3], obeys: nil, voters: [0, 7, 8])
+            recorder.sees(view, of: node, life: 1, at: .seconds(3))
+        }
+        #expect(recorder.trouble == nil && !recorder.votersAreComplete)
     }
 }

@@ -50,6 +50,9 @@ struct StoredScenarioTests {
         ("swarm-more", 20_783_000_118),
         // lease: the oracle forgot what the voters of before had obeyed when the voters changed.
         ("swarm-voters", 20_783_000_218),
+        // L1: a device that was asked to leave went when all had been well; the oracle took the
+        // election that followed for trouble.
+        ("swarm-voters", 20_783_004_320),
     ])
     func `what was found once stays mended`(name: String, seed: UInt64) throws {
         let result = Simulation(scenario: try storedScenario(name), seed: seed).run()
