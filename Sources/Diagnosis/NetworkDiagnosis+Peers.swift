@@ -111,6 +111,23 @@ extension NetworkDiagnosis {
         }
     }
 
+    static func translations(_ agent: NetworkFacts.Agent) -> [NetworkFinding] {
+        let count = ["datagram", "stream"].reduce(0 as UInt64) {
+            $0 &+ (agent.refused["\($1).otherTarget"] ?? 0)
+        }
+        guard count > 0 else { return [] }
+        return [
+            .problem(
+                "address.translated",
+                "\(count) greetings that were sent to another address were refused.",
+                because: "A router or a container changes addresses on the way (a forwarded port), "
+                    + "or somebody plays what was recorded elsewhere.",
+                "Name agents by addresses of their own (--seed), not by a router's",
+                "Connect networks that are apart by a VPN"
+            )
+        ]
+    }
+
     static func versions(_ agent: NetworkFacts.Agent) -> [NetworkFinding] {
         let count = ["datagram", "stream", "beacon"].reduce(0 as UInt64) {
             $0 &+ (agent.refused["\($1).unsupportedVersion"] ?? 0)

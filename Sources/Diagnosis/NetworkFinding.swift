@@ -40,6 +40,7 @@ package enum NetworkDiagnosis {
         guard let agent = facts.agent else { return [absent] + found }
         return found + addressRules(agent, facts.interfaces) + discoveryRules(agent)
             + peers(agent) + gaps(agent) + policies(agent) + versions(agent)
+            + translations(agent)
     }
 
     private static let absent = NetworkFinding.problem(

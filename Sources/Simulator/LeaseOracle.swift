@@ -51,6 +51,9 @@ struct LeaseOracle {
         at now: Int64
     ) {
         begin(host)
+        // Who is held for dead obeys nobody who counts it.
+        guard watches[host.index].voters != nil || watches[host.index].presentSince[member] != nil
+        else { return }
         // A late word about an earlier ballot wins nothing.
         guard watches[host.index].ballot == heartbeat.ballot,
             let sent = watches[host.index].sent.last(where: {

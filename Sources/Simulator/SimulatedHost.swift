@@ -203,6 +203,7 @@ final class SimulatedHost: @unchecked Sendable {
     private func end() {
         guard let loop, let core else { return }
         simulation.quality.ends(index, at: simulation.now)
+        loseBuffers()
         loop.run { core.dismantle() }
         loop.end()
         self.loop = nil
@@ -253,6 +254,15 @@ final class SimulatedHost: @unchecked Sendable {
             delayedByteCount += packet.bytes.count
         }
         delayed.append(event)
+    }
+
+    /// What lies in a socket's buffer goes with its process; the next life never sees it.
+    private func loseBuffers() {
+        for case .datagram(let packet) in delayed {
+            simulation.traceLoss(packet, "\(name) ended before it read it")
+        }
+        delayed.removeAll { if case .datagram = $0 { true } else { false } }
+        delayedByteCount = 0
     }
 
     func jumpClock(by distance: Duration) {

@@ -222,7 +222,7 @@ package final class Simulation: @unchecked Sendable {
             check(host)
         case .datagram(let packet):
             let host = hosts[packet.to]
-            guard !host.isStalled else { return host.delay(entry.event) }
+            guard !host.isStalled || host.core == nil else { return host.delay(entry.event) }
             trace.begin(.deliver, now, packet.to, entry.cause)
             trace.mix(packet.bytes)
             deliver(packet, to: host)

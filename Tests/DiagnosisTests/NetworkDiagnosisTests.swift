@@ -323,6 +323,14 @@ struct NetworkDiagnosisTests {
         #expect(Self.ids { $0.refused = ["datagram.badMagic": 3] } == [])
     }
 
+    @Test func `greetings that were sent to another address`() {
+        let found = Self.findings {
+            $0.refused = ["datagram.otherTarget": 3, "stream.otherTarget": 1]
+        }
+        #expect(found.map(\.id) == ["address.translated"])
+        #expect(found.first?.what.hasPrefix("4 greetings") == true)
+    }
+
     @Test(arguments: [
         ("lo", true, InterfaceKind.loopback), ("eth0", false, .local), ("enp3s0", false, .local),
         ("wlan0", false, .local), ("wlp2s0", false, .local), ("ap0", false, .local),

@@ -53,6 +53,11 @@ struct StoredScenarioTests {
         // L1: a device that was asked to leave went when all had been well; the oracle took the
         // election that followed for trouble.
         ("swarm-voters", 20_783_004_320),
+        // S4: what lay in a stalled process's socket when it was killed reached its next life, even
+        // before that had begun.
+        ("swarm-all", 20_783_001_399),
+        // lease: the oracle counted the word of a member that was held for dead.
+        ("swarm-all", 20_783_006_418),
     ])
     func `what was found once stays mended`(name: String, seed: UInt64) throws {
         let result = Simulation(scenario: try storedScenario(name), seed: seed).run()
