@@ -57,6 +57,7 @@ extension LaunchMachine {
         _ effects: inout [LaunchEffect]
     ) {
         if report.state == .stopped { releasing.removeAll { $0 == node } }
+        confirm(node, by: report, at: now, &effects)
         guard !isKnown(report, of: node) else { return }
         guard let attempt, !attempt.isOver, report.session == attempt.session,
             let index = attempt.workers.firstIndex(where: { $0.node == node })
@@ -90,6 +91,25 @@ extension LaunchMachine {
         case .failed:
             replace(because: "\(name) was given up: \(report.detail)", at: now, &effects)
         }
+    }
+
+    /// While the RPC servers are looked at, each worker has to say again that its own is there for
+    /// this session: whoever was cut off may work for another master by now, and its RPC server
+    /// lets everybody in.
+    private mutating func confirm(
+        _ node: NodeID,
+        by report: WorkerReport,
+        at now: Instant,
+        _ effects: inout [LaunchEffect]
+    ) {
+        guard let attempt, attempt.phase == .checkingWorkers, report.state == .ready,
+            report.session == attempt.session,
+            let index = attempt.workers.firstIndex(where: { $0.node == node }),
+            !attempt.workers[index].isConfirmed,
+            report.instance == attempt.workers[index].report?.instance
+        else { return }
+        self.attempt?.workers[index].isConfirmed = true
+        checkProbes(at: now, &effects)
     }
 
     /// Most reports say again that all is well.
@@ -157,7 +177,10 @@ extension LaunchMachine {
             .emit(.checking(workerCount: attempt.workers.count)),
             .setTimer(.probesDone, after: Self.probesLimit),
         ]
-        for worker in attempt.workers { probe(worker, &effects) }
+        for worker in attempt.workers {
+            order(worker.node, to: true, &effects)
+            probe(worker, &effects)
+        }
     }
 
     private func probe(_ worker: Worker, _ effects: inout [LaunchEffect]) {
@@ -200,7 +223,7 @@ extension LaunchMachine {
 
     private mutating func checkProbes(at now: Instant, _ effects: inout [LaunchEffect]) {
         guard let attempt, attempt.phase == .checkingWorkers,
-            attempt.workers.allSatisfy({ $0.deviceCount != nil })
+            attempt.workers.allSatisfy({ $0.deviceCount != nil && $0.isConfirmed })
         else { return }
         effects.append(.cancelTimer(.probesDone))
         if !attempt.workers.isEmpty {

@@ -66,6 +66,8 @@ package struct LaunchMachine: Sendable {
         package internal(set) var deviceCount: Int?
         /// It said that its RPC server is not ready, once; a late datagram may have said so.
         var isDoubted = false
+        /// It has said since its RPC server is looked at that it still works for this session.
+        var isConfirmed = false
     }
 
     static let announceInterval: Duration = .milliseconds(500)
@@ -137,8 +139,11 @@ package struct LaunchMachine: Sendable {
         case .probe(let node): probeAgain(node, &effects)
         case .probesDone:
             guard attempt?.phase == .checkingWorkers else { return }
-            leaveOut(at: now, &effects) {
-                $0.deviceCount == nil ? "its rpc-server could not be reached from the master" : nil
+            leaveOut(at: now, &effects) { worker in
+                guard worker.deviceCount != nil else {
+                    return "its rpc-server could not be reached from the master"
+                }
+                return worker.isConfirmed ? nil : "it did not answer"
             }
         case .stalled: stalled(at: now, &effects)
         case .retry:

@@ -1,3 +1,4 @@
+import LayerPlacement
 import LeaderElection
 import Primitives
 import Runtime
@@ -33,6 +34,9 @@ final class SimulatedDisk: @unchecked Sendable {
 
     /// Whether this device knows the voters of its cluster.
     var hasVoters: Bool { read()?.election.configuration != nil }
+
+    /// Whether what the cluster wants would survive a crash.
+    func keeps(_ model: WantedModel) -> Bool { read()?.wanted.model == model }
 
     func forget() {
         record = nil

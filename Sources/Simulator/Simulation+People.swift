@@ -4,14 +4,21 @@ import Runtime
 
 // What people ask of the agents.
 extension Simulation {
-    /// Somebody asks whoever is master for the model, until one accepts.
-    func askForModel(_ model: ScenarioModel) {
-        for host in hosts where !isModelAsked {
-            guard let loop = host.loop, let core = host.core, !host.isStalled else { continue }
-            loop.run { if core.want(model.wanted) { isModelAsked = true } }
+    /// Somebody asks whoever is master for the model, until one has it on disk: one that ends before
+    /// that has forgotten it.
+    func askForModel(_ model: ScenarioModel, _ asked: (host: Int, life: Int)? = nil) {
+        guard !hosts.contains(where: { $0.disk.keeps(model.wanted) }) else { return }
+        var asked = asked
+        if asked.map({ hosts[$0.host].life != $0.life || hosts[$0.host].core == nil }) ?? true {
+            asked = nil
+            for host in hosts where asked == nil {
+                guard let loop = host.loop, let core = host.core, !host.isStalled else { continue }
+                loop.run {
+                    if core.want(model.wanted) { asked = (host.index, host.life) }
+                }
+            }
         }
-        guard !isModelAsked else { return }
-        outside(after: .milliseconds(500)) { [unowned self] in askForModel(model) }
+        outside(after: .milliseconds(500)) { [unowned self] in askForModel(model, asked) }
     }
 
     /// Somebody founds the cluster on a device, once; should that device have forgotten it before

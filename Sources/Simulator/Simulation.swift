@@ -32,8 +32,6 @@ package final class Simulation: @unchecked Sendable {
     private var names: [NodeID: String] = [:]
     private var lastStream: UInt64 = 0
     private var lastProcess: Int32 = 1000
-    /// Somebody's launch was accepted; nobody asks again.
-    var isModelAsked = false
     private let redraw: Redraw?
     /// Whether each agent's machines are driven a second time, without actors.
     let hasShadows: Bool

@@ -38,6 +38,9 @@ struct TransferTests {
             )
             handle(.report(report, from: worker))
             handle(.probed(session, worker, .success(1)))
+            // It must have said again that it works for this session.
+            try #require(machine.attempt?.isServerRunning == false)
+            handle(.report(report, from: worker))
             try #require(machine.attempt?.isServerRunning == true)
             handle(.server(session, .started(pid: 9)))
             self.machine = machine

@@ -58,6 +58,10 @@ struct StoredScenarioTests {
         ("swarm-all", 20_783_001_399),
         // lease: the oracle counted the word of a member that was held for dead.
         ("swarm-all", 20_783_006_418),
+        // S3: an RPC server was found reachable that worked for another master by then.
+        ("swarm-all", 20_783_000_953),
+        // launch: a master that was asked ended before it had that on disk, and nobody asked again.
+        ("swarm-all", 20_783_004_295),
     ])
     func `what was found once stays mended`(name: String, seed: UInt64) throws {
         let result = Simulation(scenario: try storedScenario(name), seed: seed).run()
