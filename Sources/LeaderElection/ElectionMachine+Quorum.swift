@@ -72,6 +72,10 @@ extension ElectionMachine {
         guard let own = record.configuration?.id, let other = request.configuration,
             own.founder == other.founder
         else { return false }
+        // Who tells of voters of a term has had a master in it; that a voter is free says nothing,
+        // because it may have become one only since.
+        let obeyed = record.obeyed?.term ?? 0
+        guard request.ballot.term > max(obeyed, other.term) else { return false }
         return !own.isNewer(than: other) || Mutant.votesForOldVoters.isPlanted
     }
 
@@ -109,6 +113,8 @@ extension ElectionMachine {
         case .master: depose(.superseded, &effects)
         }
         record.configuration = newer
+        // That term has had its master.
+        learn(term: newer.id.term)
         effects += [.persist(record), .emit(.votersChanged(newer))]
         if master == nil { awaitElection(&effects) }
     }

@@ -58,6 +58,9 @@ struct StoredScenarioTests {
         ("swarm-all", 20_783_001_399),
         // lease: the oracle counted the word of a member that was held for dead.
         ("swarm-all", 20_783_006_418),
+        // S1: a device that became a voter after the election of a term voted in that term for
+        // another, who knew the term's voters and not the term.
+        ("swarm-voters", 20_783_012_179),
         // S3: an RPC server was found reachable that worked for another master by then.
         ("swarm-all", 20_783_000_953),
         // launch: a master that was asked ended before it had that on disk, and nobody asked again.
