@@ -25,6 +25,8 @@ extension Reach {
 extension Membership {
     /// How often a member looks whether that has changed.
     private static let gapInterval: Duration = .seconds(5)
+    /// How often a stream is tried that could not be opened lately.
+    private static let brokenInterval: Duration = .seconds(20)
 
     func followGaps() {
         world.loop.schedule(after: Self.gapInterval) { [self] in
@@ -48,7 +50,10 @@ extension Membership {
                 return false
             }
             guard let reach = reach(of: member.id) else { return true }
-            return !reach.dials.hasWorked && !reach.dials.isBroken(at: now)
+            guard reach.dials.isBroken(at: now) else { return !reach.dials.hasWorked }
+            // Firewalls are opened: what is said of them must not be true for minutes after.
+            guard case .failed(_, let last) = reach.dial else { return false }
+            return now - last >= Self.brokenInterval
         }
         if let untried { open(.trial(untried.id), to: untried.endpoint) }
     }
