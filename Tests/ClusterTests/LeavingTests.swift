@@ -27,7 +27,7 @@ extension ClusterTests {
                 let target = workers[0]
                 let host = ["--host", "\(workers[1].address)"]
                 let done = try await Built.run(["transfer", target.name, "--json"] + host)
-                #expect(done.exit.isSuccess)
+                #expect(done.exit.isSuccess, "\(done.standardError)")
                 #expect(done.standardOutput.contains(#""status":"transferred""#))
                 try await obeyed(target.name, by: cluster.agents)
                 try await cluster.ready(target)

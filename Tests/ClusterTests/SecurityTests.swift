@@ -45,7 +45,8 @@ extension ClusterTests {
 
                 let refused = try await refusals(agents)
                 let datagramCount = refused.datagrams - counts.datagrams
-                #expect(datagramCount >= datagrams.count * 19 / 10, "\(datagramCount)")
+                // The last step of a handshake that comes again within 5 s is not counted.
+                #expect(datagramCount >= datagrams.count * 18 / 10, "\(datagramCount)")
                 #expect(refused.streams - counts.streams >= min(20, recorded.count))
                 let after = try await cluster.agree()
                 #expect(after.ballot == before.ballot)
