@@ -10,26 +10,24 @@ import Wire
 ///
 /// Everything that crosses devices passes here, so that one place decides how it travels.
 actor ServiceClient {
-    private nonisolated let loop: PollLoop
+    nonisolated let loop: PollLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor {
         loop.executor
     }
 
-    private let agents: any StreamTransport
+    let agents: any StreamTransport
     private let servers: any StreamTransport
     private let relay: Relay
     private let header: WireHeader
-    private var open: [UInt64: ServiceOpening] = [:]
+    var open: [UInt64: ServiceOpening] = [:]
     private var nextOpening: UInt64 = 0
-    private var dialBacks: DialBacks?
+    private(set) var dialBacks: DialBacks?
     /// Streams that stand and that nobody has taken off the loop yet.
     private var held: [UInt64: HeldService] = [:]
 
-    private var spares = SpareStreams()
+    var spares = SpareStreams()
 
-    private static let timeout: Duration = .seconds(5)
-    /// A member closes a stream on which nothing is asked after 13 s.
-    private static let spareLife: Duration = .seconds(6)
+    static let timeout: Duration = .seconds(5)
     /// After so long a member is asked to dial, too, and again: firewalls often just say nothing.
     private static let patience: Duration = .seconds(1)
 
@@ -185,47 +183,6 @@ actor ServiceClient {
         }
     }
 
-    // MARK: - Streams dialled ahead
-
-    /// Has so many streams to a member ready for a few seconds, for whoever opens services then.
-    func dialAhead(_ count: Int, to node: NodeID, at endpoint: Endpoint) {
-        // Who cannot be dialled is asked when it matters.
-        guard dialBacks?.isBetter(node) != true else { return }
-        while let spare = spares.add(count, to: node, at: endpoint) {
-            let connection = agents.connect(to: endpoint, timeout: Self.timeout) {
-                [self] event in assumeIsolated { $0.happened(event, to: spare) }
-            }
-            spares.dials(spare, connection)
-            loop.schedule(after: Self.spareLife) { [self] in
-                assumeIsolated { $0.drop(spare) }
-            }
-        }
-    }
-
-    private func happened(_ event: StreamEvent, to spare: SpareStreams.Spare) {
-        if case .closed = event { _ = spares.remove(spare) }
-        spare.handle(event)
-    }
-
-    private func drop(_ spare: SpareStreams.Spare) {
-        if spares.remove(spare) { spare.connection?.close() }
-    }
-
-    private func useSpare(_ id: UInt64, _ node: NodeID, _ endpoint: Endpoint) -> Bool {
-        guard let spare = spares.take(to: node, at: endpoint), let connection = spare.connection
-        else { return false }
-        open[id]?.connections[.dialled] = connection
-        let stands = spare.use { [self] event in
-            assumeIsolated { $0.happened(event, id, .dialled, endpoint) }
-        }
-        if stands {
-            loop.execute { [self] in
-                assumeIsolated { $0.happened(.opened, id, .dialled, endpoint) }
-            }
-        }
-        return true
-    }
-
     // MARK: - Members that cannot be dialled
 
     /// Asks the member to open the stream, if none stands yet.
@@ -296,7 +253,7 @@ actor ServiceClient {
 
     // MARK: - What happens
 
-    private func happened(
+    func happened(
         _ event: StreamEvent,
         _ id: UInt64,
         _ way: StreamWay,

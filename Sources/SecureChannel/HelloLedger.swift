@@ -12,7 +12,6 @@ package struct HelloLedger: Sendable {
     static let recentLimit = 16
     /// How many numbers are set aside on disk at a time.
     static let reserve: UInt64 = 1 << 16
-    static let byteLimit = NodeID.byteCount + 8 + 1 + 16 + 2
 
     /// What must outlive the agent, so that a later life answers nothing that this one took.
     package struct Kept: Equatable, Sendable {
