@@ -147,6 +147,87 @@ struct QuorumTests {
         #expect(machine.record.vote == id(0))
     }
 
+    /// What a voter of the configuration says to a pre-vote and then to a vote.
+    private func answers(
+        of record: ElectionRecord,
+        to ballot: Ballot,
+        with configuration: ConfigurationID
+    ) -> [Bool] {
+        var machine = ElectionMachine(
+            own: ElectionCluster.id(1),
+            record: record,
+            configuration: ElectionCluster.configuration(.quorum),
+            seed: 1
+        )
+        var effects: [ElectionEffect] = []
+        machine.handle(.start, at: .origin, effects: &effects)
+        effects = []
+        let later = Instant.origin + .seconds(5)
+        let request = ElectionMessage.VoteRequest(ballot, configuration)
+        for message in [ElectionMessage.preVoteRequest(request), .voteRequest(request)] {
+            machine.handle(.message(message, from: ballot.node), at: later, effects: &effects)
+        }
+        return effects.compactMap { effect in
+            switch effect {
+            case .send(.preVoteReply(let reply), _), .send(.voteReply(let reply), _):
+                reply.isGranted
+            default: nil
+            }
+        }
+    }
+
+    @Test func `no vote is left in the term of a master that the voter obeyed`() {
+        let id = ElectionCluster.id
+        let voters = VoterConfiguration(foundedBy: id(0))
+            .next(voters: [id(1), id(2), id(5)], term: 4)
+        // It became a voter in this term only: it has given its vote to nobody.
+        let record = ElectionRecord(
+            term: 5,
+            obeyed: Ballot(term: 5, node: id(2)),
+            configuration: voters
+        )
+        // A higher node's ballot is the higher one.
+        let same = answers(of: record, to: Ballot(term: 5, node: id(5)), with: voters.id)
+        #expect(same == [false, false])
+        let next = answers(of: record, to: Ballot(term: 6, node: id(5)), with: voters.id)
+        #expect(next == [true, true])
+    }
+
+    @Test func `no vote is left in the term of the candidate's voters`() {
+        let id = ElectionCluster.id
+        let old = VoterConfiguration(foundedBy: id(0)).next(voters: [id(0), id(1)], term: 3)
+        let newer = old.next(voters: [id(0), id(1), id(5)], term: 7)
+        // It was away while term 7 had its master.
+        let record = ElectionRecord(
+            term: 3,
+            obeyed: Ballot(term: 3, node: id(0)),
+            configuration: old
+        )
+        let same = answers(of: record, to: Ballot(term: 7, node: id(5)), with: newer.id)
+        #expect(same == [false, false])
+        let next = answers(of: record, to: Ballot(term: 8, node: id(5)), with: newer.id)
+        #expect(next == [true, true])
+    }
+
+    @Test func `who takes newer voters over takes their term, and has not voted in it`() {
+        let id = ElectionCluster.id
+        let old = VoterConfiguration(foundedBy: id(0)).next(voters: [id(0), id(1)], term: 3)
+        let newer = old.next(voters: [id(0), id(1), id(5)], term: 7)
+        var machine = ElectionMachine(
+            own: id(1),
+            record: ElectionRecord(term: 3, vote: id(0), configuration: old),
+            configuration: ElectionCluster.configuration(.quorum),
+            seed: 1
+        )
+        var effects: [ElectionEffect] = []
+        machine.handle(.start, at: .origin, effects: &effects)
+        effects = []
+        machine.handle(.message(.configuration(newer), from: id(0)), at: .origin, effects: &effects)
+        let stored = ElectionRecord(term: 7, configuration: newer)
+        #expect(machine.record == stored)
+        #expect(effects.contains(.persist(stored)))
+    }
+
     @Test func `majorities of neighbouring configurations share a member, of others not always`() {
         let nodes = (1...7).map { NodeID(UInt128($0)) }
         for size in 1...5 {
