@@ -247,12 +247,24 @@ final class AgentBackend: GatewayBackend {
                 message: snapshot.report?.message ?? "No model was launched"
             )
         }
-        return try await services.connect(
-            to: service == .gateway ? .gateway : .llamaServer,
-            ballot: master,
-            of: master.node,
-            at: member.endpoint
-        )
+        switch service {
+        case .gateway:
+            // Without a ballot: what the master is asked may be to give way, and under its ballot
+            // the stream would be closed, before its answer, when it obeys another one.
+            return try await services.connect(
+                to: .gateway,
+                ballot: nil,
+                of: master.node,
+                at: member.endpoint
+            )
+        case .llamaServer:
+            return try await services.connect(
+                to: .llamaServer,
+                ballot: master,
+                of: master.node,
+                at: member.endpoint
+            )
+        }
     }
 
     func refused(_ reason: String, detail: String) {

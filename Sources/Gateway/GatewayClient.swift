@@ -182,6 +182,8 @@ package struct GatewayClient: Sendable {
             try await exchange.run(request, body: body, timeLimit: limit, read)
         } catch ExchangeFailure.cut {
             throw GatewayClientError.cut(endpoint)
+        } catch ExchangeFailure.timedOut {
+            throw GatewayClientError.timedOut(endpoint, after: timeLimit ?? .zero)
         } catch ExchangeFailure.tooLong(let limit) {
             throw GatewayClientError.tooLong(endpoint, limit: limit)
         }
@@ -202,8 +204,10 @@ package enum GatewayClientError: Error, CustomStringConvertible {
     case notListening(Endpoint, errno: Int32)
     /// Nothing came back while connecting.
     case noAnswer(Endpoint)
-    /// The connection ended, or the time was up, before the answer was complete.
+    /// The connection ended before the answer was complete.
     case cut(Endpoint)
+    /// The time was up before the answer was complete.
+    case timedOut(Endpoint, after: Duration)
     case tooLong(Endpoint, limit: Int)
     /// A stream was asked for and the gateway answered something else.
     case refused(GatewayClient.Response)
@@ -220,6 +224,8 @@ package enum GatewayClientError: Error, CustomStringConvertible {
             "\(endpoint) does not answer: is the device on, and on this network?"
         case .cut(let endpoint):
             "the agent at \(endpoint) closed the connection in the middle of its answer"
+        case .timedOut(let endpoint, let limit):
+            "the agent at \(endpoint) did not answer within \(limit.inSeconds) s"
         case .tooLong(let endpoint, let limit):
             "the agent at \(endpoint) sent more than \(limit) bytes"
         case .refused(let response):

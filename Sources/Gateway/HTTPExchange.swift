@@ -1,6 +1,7 @@
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Synchronization
 
 /// One HTTP/1.1 request and its response, on a connection of their own.
 ///
@@ -47,10 +48,26 @@ struct HTTPExchange {
         _ read: (HTTPResponseHead, ResponseParts) async throws -> Void
     ) async throws {
         let channel = connection.channel
-        let deadline = timeLimit.map { limit in
-            channel.eventLoop.scheduleTask(in: limit) { channel.close(promise: nil) }
+        let deadline = Deadline()
+        let timer = timeLimit.map { limit in
+            channel.eventLoop.scheduleTask(in: limit) {
+                deadline.pass()
+                channel.close(promise: nil)
+            }
         }
-        defer { deadline?.cancel() }
+        defer { timer?.cancel() }
+        do {
+            try await exchange(request, body, read)
+        } catch ExchangeFailure.cut where deadline.hasPassed {
+            throw ExchangeFailure.timedOut
+        }
+    }
+
+    private func exchange(
+        _ request: HTTPRequestHead,
+        _ body: ByteBuffer,
+        _ read: (HTTPResponseHead, ResponseParts) async throws -> Void
+    ) async throws {
         try await connection.executeThenClose { inbound, outbound in
             do {
                 try await outbound.write(.head(request))
@@ -89,8 +106,17 @@ struct HTTPExchange {
 enum ExchangeFailure: Error {
     /// The connection ended before the response was complete.
     case cut
+    /// The time was up before the response was complete.
+    case timedOut
     /// The response is longer than the caller takes.
     case tooLong(limit: Int)
+}
+
+private final class Deadline: Sendable {
+    private let isOver = Atomic(false)
+
+    func pass() { isOver.store(true, ordering: .relaxed) }
+    var hasPassed: Bool { isOver.load(ordering: .relaxed) }
 }
 
 /// A response, piece by piece, at the reader's pace.

@@ -41,6 +41,25 @@ extension ClusterTests {
             }
         }
 
+        @Test func `whoever asks for a transfer through another device hears how it ends`()
+            async throws
+        {
+            // On a fast disk, where what follows from obeying another master follows at once.
+            try await withCluster(keepsInMemory: true) { cluster in
+                let (master, workers) = try await cluster.form(3)
+                let asked = workers[1]
+                // The old master answers in the very moment in which it begins to obey another.
+                for round in 1...20 {
+                    let target = round % 2 == 1 ? workers[0] : master
+                    let output = try await Built.run(
+                        ["transfer", target.name, "--host", "\(asked.address)"]
+                    )
+                    #expect(output.exit.isSuccess, "round \(round): \(output.standardError)")
+                    try await obeyed(target.name, by: cluster.agents)
+                }
+            }
+        }
+
         @Test func `a worker that leaves is planned without before it goes, and ends well`()
             async throws
         {

@@ -223,6 +223,22 @@ struct ClusterAPITests {
         }
     }
 
+    @Test func `an answer that does not end in time is told apart from one that breaks off`()
+        async throws
+    {
+        try await withGateway(FakeBackend()) { port in
+            let error = await #expect(throws: GatewayClientError.self) {
+                // Events never end by themselves.
+                _ = try await Gateways.client(port)
+                    .get("/api/v1/events", timeLimit: .milliseconds(500))
+            }
+            #expect(
+                "\(error.map { "\($0)" } ?? "")"
+                    == "the agent at 127.0.0.1:\(port) did not answer within 0.5 s"
+            )
+        }
+    }
+
     @Test func `a client without an agent is told how to start one`() async throws {
         // Below the ports that the system hands out: another test cannot get it meanwhile.
         let closedPort: UInt16 = 9

@@ -23,13 +23,18 @@ final class TestCluster: Sendable {
     /// Long enough for a launch, or for a launch after a failure was noticed.
     static let launchLimit: Duration = .seconds(60)
 
-    fileprivate init(isOpen: Bool, extraArguments: [String]) async throws {
+    fileprivate init(
+        isOpen: Bool,
+        keepsInMemory: Bool,
+        extraArguments: [String]
+    ) async throws {
         self.extraArguments = extraArguments
         engineFolder = try await TestEngine.folder
         modelsFolder = try await TestModels.folder
         network = Loopback.network()
         name = "test-\(IPAddress.v4(network))"
-        folder = TestFolder.path + "/\(name)"
+        let isInMemory = keepsInMemory && FileManager.default.fileExists(atPath: "/dev/shm")
+        folder = isInMemory ? "/dev/shm/caravan-\(name)" : TestFolder.path + "/\(name)"
         try FileManager.default.createDirectory(
             atPath: folder,
             withIntermediateDirectories: true
@@ -235,13 +240,20 @@ final class TestCluster: Sendable {
 }
 
 /// Gives a test a cluster, and clears up after it however it ends.
+///
+/// - Parameter keepsInMemory: whether agents write to a disk that takes no time, where there is one.
 func withCluster(
     isOpen: Bool = false,
+    keepsInMemory: Bool = false,
     extraArguments: [String] = [],
     _ body: (TestCluster) async throws -> Void
 ) async throws {
     let failuresBefore = Failures.count
-    let cluster = try await TestCluster(isOpen: isOpen, extraArguments: extraArguments)
+    let cluster = try await TestCluster(
+        isOpen: isOpen,
+        keepsInMemory: keepsInMemory,
+        extraArguments: extraArguments
+    )
     do {
         try await body(cluster)
     } catch {
