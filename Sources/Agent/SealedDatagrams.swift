@@ -156,7 +156,13 @@ actor SealedBeacons {
 
     private func opened(_ bytes: [UInt8]) -> Result<[UInt8], SecureChannelError> {
         do throws(SecureChannelError) {
-            let (sender, message) = try seal.open(bytes)
+            // The loop was made when this agent was started.
+            let uptime = (loop.now - .origin).wholeMilliseconds
+            let (sender, message) = try seal.open(
+                bytes,
+                time: ClusterKeyFile.nowMilliseconds,
+                uptime: UInt64(max(0, uptime))
+            )
             var datagram: [UInt8] = []
             WireHeader(cluster: cluster, sender: sender).encode(into: &datagram)
             return .success(datagram + message)

@@ -15,6 +15,8 @@ package enum SecureChannelError: Error, Equatable, Sendable {
     case doesNotOpen
     /// Taken already, or too old to know.
     case replayed
+    /// A beacon of a time before this agent was started, or long past, or of a clock that is behind.
+    case tooOld(milliseconds: UInt64)
     /// The newest of its sender, once more: it was sent over several ways.
     case repeated
     /// A handshake message that does not belong here.
@@ -41,6 +43,7 @@ package enum SecureChannelError: Error, Equatable, Sendable {
         case .unknownSession: "unknownSession"
         case .doesNotOpen: "doesNotOpen"
         case .replayed: "replayed"
+        case .tooOld: "tooOld"
         case .repeated: "repeated"
         case .outOfOrder: "outOfOrder"
         case .tooLong: "tooLong"

@@ -120,6 +120,21 @@ struct ChannelVectors: Decodable {
         let error: String?
     }
 
+    struct Beacon: Decodable, Sendable {
+        struct Fields: Decodable, Sendable {
+            let sender: String
+            let number: UInt64
+            let message: String
+        }
+
+        let name: String
+        let hex: String
+        let time: UInt64
+        let uptime: UInt64
+        let fields: Fields?
+        let error: String?
+    }
+
     struct Refused: Decodable, Sendable {
         let name: String
         let hex: String
@@ -132,6 +147,7 @@ struct ChannelVectors: Decodable {
     let handshakes: [Handshake]
     let greetings: [Greeting]
     let rings: [Ring]
+    let beacons: [Beacon]
     let refused: [Refused]
 
     static let all: ChannelVectors? = VectorFiles.read("secure-channel")

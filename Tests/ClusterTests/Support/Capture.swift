@@ -5,6 +5,7 @@ import Processes
 /// What went over the agents' port, as somebody on the network sees it.
 struct Capture {
     struct Datagram {
+        let source: Endpoint
         let destination: Endpoint
         let bytes: [UInt8]
     }
@@ -18,6 +19,8 @@ struct Capture {
 
     private(set) var datagrams: [Datagram] = []
     private(set) var streams: [Stream] = []
+    /// How many IPv4 packets there were, those without payloads included.
+    private(set) var packetCount = 0
     /// Every payload, in order.
     private(set) var payloads: [[UInt8]] = []
 
@@ -84,6 +87,7 @@ struct Capture {
             (0..<count).reduce(0) { $0 << 8 | Int(bytes[offset + $1]) }
         }
         guard bytes.count >= 28, bytes[0] >> 4 == 4 else { return }
+        packetCount += 1
         let header = Int(bytes[0] & 15) * 4
         let end = min(bytes.count, number(2, 2))
         func endpoint(_ address: Int, _ port: Int) -> Endpoint {
@@ -96,7 +100,9 @@ struct Capture {
         switch bytes[9] {
         case 17:
             let payload = Array(bytes[(header + 8)..<max(header + 8, end)])
-            datagrams.append(Datagram(destination: destination, bytes: payload))
+            datagrams.append(
+                Datagram(source: source, destination: destination, bytes: payload)
+            )
             payloads.append(payload)
         case 6:
             let start = header + Int(bytes[header + 12] >> 4) * 4
