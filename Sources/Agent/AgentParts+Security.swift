@@ -60,7 +60,9 @@ extension AgentParts {
                 on: loop,
                 file: ClusterKeyFile(stateFolder: configuration.stateFolder),
                 ring: ring,
-                cluster: configuration.cluster
+                cluster: configuration.cluster,
+                own: device.node,
+                farewells: FarewellFile(stateFolder: configuration.stateFolder)
             ) { observer.log($0) },
             datagrams: SealedDatagrams(
                 datagrams,

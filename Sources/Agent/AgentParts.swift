@@ -211,8 +211,9 @@ final class AgentParts: Sendable {
                 core: core,
                 discovery: discovery,
                 detours: detours,
+                remembered: record.peers,
                 loop: loop
-            )
+            ) { [keeper = security?.keeper] in keeper?.assumeIsolated { $0.removedBy } }
         )
     }
 

@@ -132,7 +132,16 @@ enum SecretFile {
 }
 
 /// The key pair of this device, in a file of mode 0600; made when it is missing.
-enum DeviceKeyFile {
+package enum DeviceKeyFile {
+    /// The next agent in the folder is another device.
+    package static func putAside(in stateFolder: String) throws(AgentProblem) {
+        let (path, aside) = (stateFolder + "/device.key", stateFolder + "/device.key.removed")
+        guard FileManager.default.fileExists(atPath: path) else { return }
+        guard unsafe agent_rename(path, aside) == 0 else {
+            throw AgentProblem("This device's old key cannot be put aside: \(path)")
+        }
+    }
+
     static func readOrMake(in stateFolder: String) throws(AgentProblem) -> DeviceIdentity {
         let path = stateFolder + "/device.key"
         if let data = FileManager.default.contents(atPath: path) {

@@ -169,7 +169,9 @@ extension Discovery: DatagramReceiver {
         }
         switch seal.open([UInt8](copying: bytes)) {
         case .success(let datagram): take(datagram.span, from: source)
-        case .failure(.unknownKey), .failure(.badMagic), .failure(.repeated): return
+        case .failure(.unknownKey):
+            assumeIsolated { $0.heard.note(nil, from: source.address, at: $0.loop.now) }
+        case .failure(.badMagic), .failure(.repeated): return
         case .failure(let error):
             observer.refused(
                 "beacon.\(error.reason)",

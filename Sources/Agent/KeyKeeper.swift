@@ -8,12 +8,16 @@ import Synchronization
 
 /// Keeps the cluster's keys of a running agent: follows the file, hands a newer ring on to the
 /// members, takes one from them, and tells everybody who seals when the keys change.
+///
+/// Devices that a ring puts out are told so, once, under the keys that they still have.
 actor KeyKeeper {
     private nonisolated let loop: PollLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.executor }
 
     private nonisolated let file: ClusterKeyFile
     private nonisolated let cluster: String
+    private nonisolated let own: NodeID
+    private nonisolated let farewells: FarewellFile
     private nonisolated let queue = DispatchQueue(label: "caravan.keys")
     private let log: @Sendable (LogRecord) -> Void
     private var ring: KeyRing
@@ -24,6 +28,8 @@ actor KeyKeeper {
     /// The ring's version that a member is known to have.
     private var known: [NodeID: UInt64] = [:]
     private var offers: Set<NodeID> = []
+    /// The member that said that this device was removed.
+    private(set) var removedBy: NodeID?
 
     private static let interval: Duration = .seconds(2)
     private static let offerLimit = 4
@@ -34,13 +40,18 @@ actor KeyKeeper {
         file: ClusterKeyFile,
         ring: KeyRing,
         cluster: String,
+        own: NodeID,
+        farewells: FarewellFile,
         log: @escaping @Sendable (LogRecord) -> Void
     ) {
         self.loop = loop
         self.file = file
         self.ring = ring
         self.cluster = cluster
+        self.own = own
+        self.farewells = farewells
         self.log = log
+        removedBy = farewells.read()
         current = ring.keys(cluster: cluster, at: ClusterKeyFile.now)
     }
 
@@ -81,7 +92,13 @@ actor KeyKeeper {
     @discardableResult
     private func take(_ new: KeyRing, from source: String) -> Bool {
         guard new.isNewer(than: ring) else { return false }
+        // Now: they have no other keys than those that are about to go.
+        sayFarewell(new)
         ring = new
+        if removedBy != nil, !new.removed.contains(own) {
+            removedBy = nil
+            queue.async { [farewells] in farewells.remove() }
+        }
         log(
             LogRecord(
                 "keys.changed",
@@ -111,9 +128,23 @@ actor KeyKeeper {
     }
 
     private func offer(to node: NodeID, at endpoint: Endpoint) {
+        hand(ring.encoded(at: ClusterKeyFile.now), to: node, at: endpoint)
+    }
+
+    private func sayFarewell(_ new: KeyRing) {
+        let out = new.removed.filter { !ring.removed.contains($0) }
+        guard let members, let farewell = Farewell(version: new.version, removed: out) else {
+            return
+        }
+        for member in members() where out.contains(member.node) {
+            hand(farewell.encoded(), to: member.node, at: member.endpoint)
+        }
+    }
+
+    private func hand(_ bytes: [UInt8], to node: NodeID, at endpoint: Endpoint) {
         guard let streams else { return }
         offers.insert(node)
-        let offer = Offer(bytes: ring.encoded(at: ClusterKeyFile.now))
+        let offer = Offer(bytes: bytes)
         let stream = streams.connect(to: endpoint, for: .keys, timeout: .seconds(3)) {
             [self] event in assumeIsolated { $0.happened(event, offer, node) }
         }
@@ -171,6 +202,11 @@ actor KeyKeeper {
         _ connection: any StreamConnection,
         from node: NodeID
     ) {
+        if let farewell = Farewell(decoding: bytes) {
+            heard(farewell, from: node)
+            connection.close()
+            return
+        }
         do throws(SecureChannelError) {
             let offered = try KeyRing(decoding: bytes.span, at: ClusterKeyFile.now)
             if take(offered, from: "member \(node.short)") { save() }
@@ -189,6 +225,30 @@ actor KeyKeeper {
             )
         }
         connection.close()
+    }
+
+    /// Every member may put another one out, so any of them is believed.
+    private func heard(_ farewell: Farewell, from node: NodeID) {
+        guard farewell.version > ring.version, farewell.removed.contains(own), removedBy == nil
+        else { return }
+        removedBy = node
+        log(
+            LogRecord(
+                "keys.removed",
+                .warning,
+                "This device was removed from the cluster, as member \(node.short) says; how it "
+                    + "comes back: caravan doctor",
+                ["node": .text("\(node)"), "version": .integer(Int64(clamping: farewell.version))]
+            )
+        )
+        queue.async { [self] in
+            do {
+                try farewells.write(node)
+            } catch {
+                let problem = "\(farewells.path) cannot be written: \(error)"
+                log(LogRecord("keys.unsaved", .error, problem))
+            }
+        }
     }
 
     private func save() {

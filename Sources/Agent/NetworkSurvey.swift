@@ -11,21 +11,29 @@ struct NetworkSurvey: Sendable {
     let core: AgentCore
     let discovery: Discovery?
     let detours: DetourTransport
+    /// Where members were in an earlier life.
+    let remembered: [Endpoint]
     let loop: any AgentLoop
     let began: Instant
+    /// The member that said that this device was removed.
+    let removedBy: @Sendable () -> NodeID?
 
     init(
         configuration: AgentConfiguration,
         core: AgentCore,
         discovery: Discovery?,
         detours: DetourTransport,
-        loop: any AgentLoop
+        remembered: [Endpoint],
+        loop: any AgentLoop,
+        removedBy: @escaping @Sendable () -> NodeID?
     ) {
         self.configuration = configuration
         self.core = core
         self.discovery = discovery
         self.detours = detours
+        self.remembered = remembered
         self.loop = loop
+        self.removedBy = removedBy
         began = loop.now
     }
 
@@ -71,10 +79,13 @@ struct NetworkSurvey: Sendable {
                     isMember: others.contains { $0.endpoint == seed }
                 )
             },
-            heard: heard(others),
+            heard: heard(others, view),
             peers: others.map(peer),
             gaps: gaps(present),
-            refused: refused
+            refused: refused,
+            removedBy: removedBy().map { node in
+                view.first { $0.id == node }?.facts.name ?? node.short
+            }
         )
     }
 
@@ -98,8 +109,9 @@ struct NetworkSurvey: Sendable {
         )
     }
 
-    private func heard(_ others: [Member]) -> [NetworkFacts.Heard] {
+    private func heard(_ others: [Member], _ view: [Member]) -> [NetworkFacts.Heard] {
         let now = loop.now
+        let known = view.filter { $0.id != core.node }.map(\.endpoint) + remembered
         let entries = discovery?.assumeIsolated { $0.heard.entries } ?? []
         return entries.filter { now - $0.last < HeardBeacons.lifetime }.map { entry in
             NetworkFacts.Heard(
@@ -108,7 +120,8 @@ struct NetworkSurvey: Sendable {
                 isMember: others.contains {
                     $0.endpoint == entry.endpoint || $0.endpoint.address == entry.address
                 },
-                seconds: Int((entry.last - entry.first).inSeconds)
+                seconds: Int((entry.last - entry.first).inSeconds),
+                wasMember: known.contains { $0.address == entry.address }
             )
         }
     }

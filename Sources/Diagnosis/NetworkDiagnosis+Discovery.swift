@@ -69,7 +69,7 @@ extension NetworkDiagnosis {
     }
 
     private static func otherClusters(_ agent: NetworkFacts.Agent) -> [NetworkFinding] {
-        let heard = agent.heard.filter { !$0.isOwnCluster }
+        let heard = agent.heard.filter { !$0.isOwnCluster && !isLost($0, agent) }
         guard !heard.isEmpty else { return [] }
         let addresses = heard.map(\.address).joined(separator: ", ")
         let what = "Agents of another cluster are heard at \(addresses); they stay apart."
@@ -78,6 +78,44 @@ extension NetworkDiagnosis {
             + "'\(agent.cluster)') and the same key"
         return agent.peers.isEmpty
             ? [.problem("cluster.other", what, action)] : [.note("cluster.other", what, action)]
+    }
+
+    // MARK: - Being out
+
+    static func membership(_ agent: NetworkFacts.Agent) -> [NetworkFinding] {
+        if let member = agent.removedBy {
+            return [
+                .problem(
+                    "device.removed",
+                    "This device was removed from the cluster, as \(member) told it.",
+                    because: "Somebody ran caravan devices remove on another device, which changed "
+                        + "the cluster's key. Nobody there talks to this device any more.",
+                    "To come back, get the new code on another device: caravan key show",
+                    "Then here: caravan join CODE, and start the agent anew. It comes back as a "
+                        + "new device"
+                )
+            ]
+        }
+        let lost = agent.heard.filter { isLost($0, agent) }
+        guard !lost.isEmpty else { return [] }
+        let addresses = lost.map(\.address).joined(separator: ", ")
+        return [
+            .problem(
+                "key.other",
+                "Where this cluster's devices were, agents with another key are heard now: "
+                    + "\(addresses).",
+                because: "The cluster's key was changed while this device was off, or this device "
+                    + "was removed from the cluster.",
+                "Get the new code on another device: caravan key show",
+                "Then here: caravan join --replace CODE, and start the agent anew",
+                "If it stays alone, it was removed: caravan join --new-device CODE"
+            )
+        ]
+    }
+
+    /// Whether a member was there, who cannot be understood any more.
+    private static func isLost(_ heard: NetworkFacts.Heard, _ agent: NetworkFacts.Agent) -> Bool {
+        !heard.isOwnCluster && heard.wasMember == true && agent.peers.isEmpty
     }
 
     private static func silentSeeds(_ agent: NetworkFacts.Agent) -> [NetworkFinding] {

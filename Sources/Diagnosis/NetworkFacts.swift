@@ -55,6 +55,8 @@ package struct NetworkFacts: Codable, Equatable, Sendable {
         package var gaps: [Gap]
         /// What was refused, by reason.
         package var refused: [String: UInt64]
+        /// The member that said that this device was removed from the cluster.
+        package var removedBy: String?
 
         package init(
             name: String,
@@ -69,7 +71,8 @@ package struct NetworkFacts: Codable, Equatable, Sendable {
             heard: [Heard] = [],
             peers: [Peer] = [],
             gaps: [Gap] = [],
-            refused: [String: UInt64] = [:]
+            refused: [String: UInt64] = [:],
+            removedBy: String? = nil
         ) {
             self.name = name
             self.cluster = cluster
@@ -84,6 +87,7 @@ package struct NetworkFacts: Codable, Equatable, Sendable {
             self.peers = peers
             self.gaps = gaps
             self.refused = refused
+            self.removedBy = removedBy
         }
     }
 
@@ -131,8 +135,17 @@ package struct NetworkFacts: Codable, Equatable, Sendable {
         package var isMember: Bool
         /// Since when beacons have come from there, in seconds.
         package var seconds: Int
+        /// Whether a member is, or was, at this address; nil if the agent does not tell.
+        package var wasMember: Bool?
 
-        package init(address: String, isOwnCluster: Bool, isMember: Bool, seconds: Int) {
+        package init(
+            address: String,
+            isOwnCluster: Bool,
+            isMember: Bool,
+            seconds: Int,
+            wasMember: Bool? = nil
+        ) {
+            self.wasMember = wasMember
             self.address = address
             self.isOwnCluster = isOwnCluster
             self.isMember = isMember

@@ -38,8 +38,8 @@ package enum NetworkDiagnosis {
     package static func findings(_ facts: NetworkFacts) -> [NetworkFinding] {
         let found = interfaceRules(facts)
         guard let agent = facts.agent else { return [absent] + found }
-        return found + addressRules(agent, facts.interfaces) + discoveryRules(agent)
-            + peers(agent) + gaps(agent) + policies(agent) + versions(agent)
+        return membership(agent) + found + addressRules(agent, facts.interfaces)
+            + discoveryRules(agent) + peers(agent) + gaps(agent) + policies(agent) + versions(agent)
             + translations(agent)
     }
 

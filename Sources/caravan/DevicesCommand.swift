@@ -11,12 +11,11 @@ struct DevicesCommand: AsyncParsableCommand {
         discussion: """
               caravan devices                  who is there, and who was removed
               caravan devices remove NAME      puts NAME out, from any other device
-            A removed device stays out, also with the new join code: the others know it by a key \
-            of its own. To take it in again, give it a new one. On that device:
+            A removed device stays out: the others know it by a key of its own. To take it in \
+            again, give it a new one. On that device:
               1. stop its agent
-              2. rm -r ~/.caravan/agent        (its --state folder, with the weights it kept)
-              3. caravan join CODE             (as caravan key show prints it on another device)
-              4. caravan agent
+              2. caravan join --new-device CODE    (caravan key show, on another, prints the code)
+              3. caravan agent
             """,
         subcommands: [List.self, Remove.self],
         defaultSubcommand: List.self
@@ -50,8 +49,9 @@ struct DevicesCommand: AsyncParsableCommand {
                 that it never gets. Devices that are off at that time must join again with the new \
                 code, which this prints. This device's agent must run.
 
-                The removed device is not told, it just finds nobody any more. How it comes back, \
-                if it shall: caravan devices --help.
+                The removed device is told so if it is on (caravan status and doctor say it there); \
+                else it just finds nobody any more. How it comes back, if it shall: caravan devices \
+                --help.
                 """
         )
 

@@ -10,7 +10,9 @@ struct KeyLocation: ParsableArguments {
     )
     var folder = Folders.state
 
-    var file: ClusterKeyFile { ClusterKeyFile(stateFolder: Folders.absolute(folder)) }
+    var stateFolder: String { Folders.absolute(folder) }
+    var file: ClusterKeyFile { ClusterKeyFile(stateFolder: stateFolder) }
+    var farewells: FarewellFile { FarewellFile(stateFolder: stateFolder) }
 
     /// The keys; a failure that says what to do if there are none.
     func ring() throws -> KeyRing {
@@ -68,7 +70,13 @@ struct JoinCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "join",
         abstract: "Join the cluster that a code stands for.",
-        discussion: "The device that ran caravan init prints the code again: caravan key show"
+        discussion: """
+            The device that ran caravan init prints the code again: caravan key show
+
+            A device that was removed (caravan devices remove) comes back as a new one, with a new \
+            key of its own: the others never talk to the old one again. If it was on at that time, \
+            it knows and does so by itself; else say --new-device.
+            """
     )
 
     @Argument(help: "The join code; capitals, dashes and spaces do not matter.")
@@ -76,6 +84,9 @@ struct JoinCommand: AsyncParsableCommand {
 
     @Flag(help: "Leave the cluster that this device belongs to.")
     var replace = false
+
+    @Flag(help: "Come back as a new device, after this one was removed; implies --replace.")
+    var newDevice = false
 
     @OptionGroup var location: KeyLocation
 
@@ -86,7 +97,8 @@ struct JoinCommand: AsyncParsableCommand {
         } catch {
             throw ValidationError("\(error)")
         }
-        if !replace, let ring = try location.file.read() {
+        let wasRemoved = location.farewells.read() != nil
+        if !replace, !newDevice, !wasRemoved, let ring = try location.file.read() {
             guard ring.newest.key != key else {
                 print("This device belongs to that cluster already.")
                 return
@@ -96,7 +108,9 @@ struct JoinCommand: AsyncParsableCommand {
                     + "caravan join --replace CODE leaves it"
             )
         }
+        if newDevice || wasRemoved { try DeviceKeyFile.putAside(in: location.stateFolder) }
         try location.file.write(KeyRing(key))
+        location.farewells.remove()
         print(
             """
             This device belongs to the cluster now (\(key)). An agent that runs already must be \

@@ -208,5 +208,52 @@ extension ClusterTests {
                 }
             }
         }
+
+        @Test func `a removed device says so, also later, and comes back with the new code`()
+            async throws
+        {
+            try await withCluster { cluster in
+                let (master, workers) = try await cluster.form(3)
+                let (removed, remover) = (workers[1], workers[0])
+                let first = try await removed.status().`self`
+                let output = try await Built.run([
+                    "devices", "remove", removed.name, "--host", "\(remover.address)",
+                    "--state", remover.folder,
+                ])
+                #expect(output.exit.isSuccess, "\(output)")
+                try await expectRemovalTold(by: removed)
+                // It knows that in its next life, too.
+                removed.terminate()
+                _ = try await removed.running?.end()
+                removed.start()
+                try await expectRemovalTold(by: removed)
+
+                removed.terminate()
+                _ = try await removed.running?.end()
+                let code = try await Built.run(["key", "show", "--state", remover.folder])
+                let joined = try await Built.run([
+                    "join", code.standardOutput.filter { !$0.isNewline },
+                    "--state", removed.folder,
+                ])
+                #expect(joined.exit.isSuccess, "\(joined)")
+                removed.start()
+                try await cluster.agree()
+                #expect(try await removed.status().`self` != first)
+                #expect(try await removed.status().warnings == master.status().warnings)
+            }
+        }
+
+        /// Waits until the device's doctor and its status say that it was removed.
+        private func expectRemovalTold(by removed: TestAgent) async throws {
+            try await wait("the removed device says so", within: .seconds(20)) {
+                let warnings = (try? await removed.status().warnings) ?? []
+                return warnings.contains { $0.contains("was removed from the cluster") }
+            }
+            let doctor = try await Built.run(["doctor", "--host", "\(removed.address)"])
+            #expect(doctor.exit == .exited(code: 1))
+            for part in ["was removed from the cluster, as ", "caravan join CODE"] {
+                #expect(doctor.standardOutput.contains(part), "\(doctor)")
+            }
+        }
     }
 }

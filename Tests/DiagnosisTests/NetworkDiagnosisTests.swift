@@ -70,13 +70,15 @@ struct NetworkDiagnosisTests {
     private static func heard(
         isOwnCluster: Bool = true,
         isMember: Bool = true,
-        seconds: Int = 60
+        seconds: Int = 60,
+        wasMember: Bool? = nil
     ) -> Facts.Heard {
         Facts.Heard(
             address: "192.168.1.8",
             isOwnCluster: isOwnCluster,
             isMember: isMember,
-            seconds: seconds
+            seconds: seconds,
+            wasMember: wasMember
         )
     }
 
@@ -218,6 +220,30 @@ struct NetworkDiagnosisTests {
         #expect(alone.map(\.id) == ["cluster.other"])
         #expect(alone.map(\.weight) == [.problem])
         #expect(alone.first?.actions.first?.contains("'home'") == true)
+    }
+
+    @Test func `a removed device is told so, and how it comes back`() {
+        let findings = Self.findings {
+            $0.peers = []
+            $0.heard = [Self.heard(isOwnCluster: false, isMember: false, wasMember: true)]
+            $0.removedBy = "kitchen"
+        }
+        #expect(findings.map(\.id) == ["device.removed"])
+        #expect(findings.first?.weight == .problem)
+        #expect(findings.first?.what.contains("kitchen") == true)
+        #expect(findings.first?.actions.contains { $0.contains("caravan join CODE") } == true)
+    }
+
+    @Test func `another key where members were is told apart from another cluster`() {
+        let lost = [Self.heard(isOwnCluster: false, isMember: false, wasMember: true)]
+        let findings = Self.findings {
+            $0.peers = []
+            $0.heard = lost
+        }
+        #expect(findings.map(\.id) == ["key.other"])
+        #expect(findings.first?.actions.contains { $0.contains("join --replace CODE") } == true)
+        // As long as others are there, it is not this device that was left behind.
+        #expect(Self.ids { $0.heard = lost } == ["cluster.other"])
     }
 
     @Test func `a seed that does not answer, after a while`() {

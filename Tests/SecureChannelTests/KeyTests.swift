@@ -83,6 +83,21 @@ import Testing
         }
     }
 
+    @Test(arguments: vectors?.farewells ?? [])
+    func `a farewell is read as the vector says`(vector: ChannelVectors.Farewell) throws {
+        let bytes = [UInt8](hex: vector.hex)
+        let farewell = Farewell(decoding: bytes)
+        #expect(farewell?.version == vector.fields?.version)
+        #expect(farewell?.removed.map(\.description) == vector.fields?.removed)
+        guard let farewell else { return }
+        #expect(farewell.encoded() == bytes)
+        // Who knows no farewells takes it for a ring that makes no sense.
+        #expect(throws: SecureChannelError.self) { try KeyRing(decoding: bytes.span, at: 0) }
+        for count in bytes.indices {
+            #expect(Farewell(decoding: Array(bytes.prefix(count))) == nil)
+        }
+    }
+
     @Test func `a new key opens at once and seals later, and the old one stays a while`() {
         let old = ClusterKey.random()
         let new = ClusterKey.random()

@@ -120,6 +120,17 @@ struct ChannelVectors: Decodable {
         let error: String?
     }
 
+    struct Farewell: Decodable, Sendable {
+        struct Fields: Decodable, Sendable {
+            let version: UInt64
+            let removed: [String]
+        }
+
+        let name: String
+        let hex: String
+        let fields: Fields?
+    }
+
     struct Beacon: Decodable, Sendable {
         struct Fields: Decodable, Sendable {
             let sender: String
@@ -148,6 +159,7 @@ struct ChannelVectors: Decodable {
     let greetings: [Greeting]
     let rings: [Ring]
     let beacons: [Beacon]
+    let farewells: [Farewell]
     let refused: [Refused]
 
     static let all: ChannelVectors? = VectorFiles.read("secure-channel")

@@ -69,6 +69,9 @@ extension FuzzTarget {
             try expect((opened != nil) == isGenuine, "a beacon without the key's seal was opened")
         },
         FuzzTarget("key-ring", "the keys that another member hands on") { bytes in
+            if let farewell = Farewell(decoding: bytes) {
+                try expect(farewell.encoded() == bytes, "what was read is written otherwise")
+            }
             guard let ring = try? KeyRing(decoding: bytes.span, at: 0) else { return }
             let again = try? KeyRing(decoding: ring.encoded(at: 0).span, at: 0)
             try expect(again == ring, "what was read is written as something else")
