@@ -66,6 +66,8 @@ package enum ServerEvent: Equatable, Sendable {
     case loaded
     /// Something it said that explains a failure.
     case complained(String)
+    /// The same, and it is the model's fault.
+    case rejected(String)
     case ended(String)
 }
 

@@ -93,6 +93,7 @@ extension LaunchMachine {
         guard ballot != nil else { return }
         isCollecting = false
         failures = []
+        rejectionCount = 0
         take(model, &effects)
         if model != nil {
             begin(at: now, &effects)

@@ -52,15 +52,36 @@ extension LaunchMachine {
             guard attempt.phase < .ready else { return }
             adoptAssigned()
             stallCount = 0
+            rejectionCount = 0
             effects += [
                 .readTransfers, .cancelTimer(.stalled), .emit(.loaded(after: now - attempt.began)),
             ]
             enter(.ready, &effects)
         case .complained(let text): self.attempt?.complaint = text
-        case .ended(let end):
-            let complaint = attempt.complaint.map { ": \($0)" } ?? ""
-            replace(because: "llama-server ended (\(end))\(complaint)", at: now, &effects)
+        case .rejected(let text):
+            self.attempt?.complaint = text
+            self.attempt?.isRejected = true
+        case .ended(let end): ended(end, at: now, &effects)
         }
+    }
+
+    private mutating func ended(_ end: String, at now: Instant, _ effects: inout [LaunchEffect]) {
+        guard let attempt else { return }
+        let complaint = attempt.complaint.map { ": \($0)" } ?? ""
+        let reason = "llama-server ended (\(end))\(complaint)"
+        rejectionCount = attempt.isRejected ? rejectionCount + 1 : 0
+        guard rejectionCount >= Self.rejectionLimit else {
+            replace(because: reason, at: now, &effects)
+            return
+        }
+        // Workers come and go; a file stays as it is.
+        rejectionCount = 0
+        fail(
+            "\(reason). It is not tried again: check \(attempt.model.name) on the master, or get it "
+                + "again (caravan model get), then launch it again",
+            retryAfter: nil,
+            &effects
+        )
     }
 
     private static let layerLimit = 1024

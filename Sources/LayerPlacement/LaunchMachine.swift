@@ -29,6 +29,8 @@ package struct LaunchMachine: Sendable {
     var failures: [Instant] = []
     /// How many llama-servers in a row went silent before they were ready.
     var stallCount = 0
+    /// How many llama-servers in a row said that the model is at fault.
+    var rejectionCount = 0
     var announcements = 0
     /// Workers that shall stop and have not said that they did.
     var releasing: [NodeID] = []
@@ -53,6 +55,8 @@ package struct LaunchMachine: Sendable {
         var loadedShare = 0.0
         var meter = TransferMeter()
         var complaint: String?
+        /// llama-server said that the model is at fault.
+        var isRejected = false
         /// Given up; `retry` or new candidates begin another.
         var isOver = false
 
@@ -86,6 +90,7 @@ package struct LaunchMachine: Sendable {
     /// token of a large model takes a while: nothing tells of either.
     static let loadingLimit: Duration = .seconds(300)
     static let stallLimit = 2
+    static let rejectionLimit = 2
     static let abandonGrace: Duration = .seconds(10)
     static let failureLimit = 6
     static let failurePeriod: Duration = .seconds(120)
@@ -269,16 +274,18 @@ package struct LaunchMachine: Sendable {
         tellProgress(&effects, message: "Starting again: \(reason)")
     }
 
-    /// Gives the launch up until the cluster changes, or for a while.
-    mutating func fail(_ reason: String, _ effects: inout [LaunchEffect]) {
+    /// Gives the launch up until the cluster changes or somebody asks for it again, or for a while.
+    mutating func fail(
+        _ reason: String,
+        retryAfter delay: Duration? = failedRetryInterval,
+        _ effects: inout [LaunchEffect]
+    ) {
         guard attempt?.isOver == false else { return }
         attempt?.isOver = true
         attempt?.phase = .failed
-        effects += [
-            .cancelTimer(.stalled), .stopServer, .serving(false),
-            .setTimer(.retry, after: Self.failedRetryInterval),
-            .emit(.failed(reason: reason, retryAfter: Self.failedRetryInterval)),
-        ]
+        effects += [.cancelTimer(.stalled), .stopServer, .serving(false)]
+        effects.append(delay.map { .setTimer(.retry, after: $0) } ?? .cancelTimer(.retry))
+        effects.append(.emit(.failed(reason: reason, retryAfter: delay)))
         release(&effects)
         tellProgress(&effects, message: reason)
     }

@@ -60,6 +60,22 @@ extension LlamaServerFailure {
         return text.contains("failed to load model")
             || text.contains("exiting due to model loading error")
     }
+
+    /// Whether the model is at fault, so that another try on the same devices ends alike.
+    ///
+    /// llama.cpp says so of nothing; these words stand in what it says of files. It begins in the
+    /// same way when memory or a device is at fault.
+    package var blamesModel: Bool {
+        guard case .badModel(let text) = self else { return false }
+        let lowercase = text.lowercased()
+        return ["alloc", "memory", "backend", "device"].allSatisfy { !lowercase.contains($0) }
+            && Self.wordsOfFiles.contains { lowercase.contains($0) }
+    }
+
+    private static let wordsOfFiles = [
+        "tensor", "architecture", "magic", "key not found", "hyperparameters", "vocab",
+        "tokenizer", "gguf", "corrupt", "failed to load model from", "file bounds", "split",
+    ]
 }
 
 extension LlamaServerFailure: CustomStringConvertible {

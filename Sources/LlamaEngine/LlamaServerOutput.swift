@@ -11,6 +11,8 @@ package struct LlamaServerOutput: Sendable {
     private let workers: [String]
     private var isLoaded = false
     private var isListening = false
+    /// What the reader of files said last.
+    private var fileProblem: String?
 
     /// - Parameter workers: The `--rpc` endpoints, in their order: with versions that do not list
     ///   their devices, the n-th of them is device n.
@@ -23,15 +25,24 @@ package struct LlamaServerOutput: Sendable {
         // While it serves, it prints some 17 lines a token, and none of them matters here.
         if isListening, let level, level != UInt8(ascii: "E") { return nil }
         if let failure = LlamaServerFailure(message: message, device: device) {
-            return .failed(failure)
+            return .failed(explained(failure))
         }
         if !isListening, let url = Self.listeningURL(message) {
             isListening = true
             return .listening(url: url)
         }
         if !isLoaded, let observation = observeLoading(message) { return observation }
-        if level == UInt8(ascii: "E") { return .failed(.other(Self.oneLine(message))) }
-        return nil
+        guard level == UInt8(ascii: "E") else { return nil }
+        if message.hasPrefix("gguf_") { fileProblem = Self.oneLine(message) }
+        return .failed(.other(Self.oneLine(message)))
+    }
+
+    /// That a file could not be read is said twice: why, and then which file.
+    private func explained(_ failure: LlamaServerFailure) -> LlamaServerFailure {
+        guard case .badModel(let text) = failure, text.contains("failed to load model from"),
+            let fileProblem
+        else { return failure }
+        return .badModel(fileProblem)
     }
 
     /// `llama_server: listening on http://…`, `main: server is listening on http://… - starting`.

@@ -17,7 +17,10 @@ extension LlamaServerObservation {
         case .modelLoaded: .loaded
         // What was the matter is said first; what follows from it comes after.
         case .failed(let failure):
-            failure.isConsequence ? nil : .complained(failure.description)
+            failure.isConsequence
+                ? nil
+                : failure.blamesModel
+                    ? .rejected(failure.description) : .complained(failure.description)
         case .buffer, .layersOffloaded, .listening: nil
         }
     }

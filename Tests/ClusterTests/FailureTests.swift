@@ -1,3 +1,4 @@
+import Foundation
 import Gateway
 import Processes
 import Testing
@@ -20,6 +21,38 @@ extension ClusterTests {
                 try await cluster.answers(workers[1])
                 let model = try await cluster.ready(master)
                 #expect(model.layers.map(\.name) == [workers[1].name])
+            }
+        }
+
+        @Test func `a model that llama.cpp cannot read is given up at once, with its reason`()
+            async throws
+        {
+            try await withCluster { cluster in
+                let (master, workers) = try await cluster.form(2)
+                let models = try await TestModels.folder
+                let whole = try Data(contentsOf: URL(filePath: "\(models)/\(TestModels.tiny)"))
+                // Its keys and its architecture have a name that no llama.cpp knows.
+                var broken = whole
+                while let place = broken.range(of: Data("llama".utf8)) {
+                    broken.replaceSubrange(place, with: Data("lxama".utf8))
+                }
+                let path = master.folder + "/broken.gguf"
+                try broken.write(to: URL(filePath: path))
+                let output = try await Built.run(
+                    ["launch", path, "--host", "\(workers[0].address)"],
+                    timeout: .seconds(60)
+                )
+                #expect(output.exit == .exited(code: 1))
+                for part in ["unknown model architecture: 'lxama'", "not tried again", path] {
+                    #expect(output.standardError.contains(part), "\(output.standardError)")
+                }
+                try await Task.sleep(for: .seconds(5))
+                let log = master.log
+                #expect(log.count { $0.id == "placement.server.command" } == 2)
+                #expect(log.count { $0.id == "placement.replacing" } == 1)
+                // The cluster is as good as before.
+                try await cluster.launch(through: master)
+                try await cluster.answers(workers[0])
             }
         }
 

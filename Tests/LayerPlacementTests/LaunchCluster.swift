@@ -28,7 +28,7 @@ final class LaunchCluster {
     }
 
     /// How a llama-server fares.
-    enum Fate { case loads, abortsWhileLoading, staysInHandshake }
+    enum Fate { case loads, abortsWhileLoading, rejectsModel, staysInHandshake }
 
     private enum Happening {
         case message(PlacementMessage, from: Int, to: Int)
@@ -306,6 +306,8 @@ final class LaunchCluster {
         case .abortsWhileLoading:
             events += [(.loads(0.1), 100), (.complained("no memory"), 150)]
             events.append((.ended("signal 6 (SIGABRT)"), 200))
+        case .rejectsModel:
+            events += [(.rejected("missing tensor 'x'"), 100), (.ended("exit code 1"), 150)]
         case .loads:
             for percent in stride(from: 0, through: 100, by: 10) {
                 events.append((.loads(Double(percent) / 100), 100 + 5 * percent))

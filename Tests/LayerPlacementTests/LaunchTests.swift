@@ -318,6 +318,44 @@ struct LaunchFaultTests {
         #expect(cluster.launches.count <= 10)
     }
 
+    @Test func `a model that llama-server rejects is tried twice, and then not again by itself`()
+        throws
+    {
+        let cluster = try launched(2)
+        cluster.fate = { _ in .rejectsModel }
+        let time = cluster.run(for: .seconds(10)) { $0.phase(0) == .failed }
+        #expect((time ?? .seconds(99)) < .seconds(5))
+        #expect(cluster.launches.count == 2)
+        let reason = try #require(cluster.failure(0))
+        for part in ["missing tensor 'x'", "not tried again", "\(model.name)", "launch it again"] {
+            #expect(reason.contains(part), "\(reason)")
+        }
+        cluster.run(for: .seconds(300))
+        #expect(cluster.isIdle)
+        #expect(cluster.nodes[1].launch.report?.message == reason)
+        #expect(cluster.launches.count == 2)
+        // Somebody got the file again.
+        cluster.fate = { _ in .loads }
+        cluster.handle(.want(model), at: 0)
+        cluster.run(for: .seconds(10)) { $0.isReady(0) }
+        #expect(cluster.isReady(0))
+    }
+
+    @Test func `a model that is rejected once, and whose worker dies then, is tried again`() throws
+    {
+        let cluster = try launched(2)
+        cluster.fate = {
+            switch $0.number {
+            case 1, 3, 5: .rejectsModel
+            case 2, 4: .abortsWhileLoading
+            default: .loads
+            }
+        }
+        cluster.run(for: .seconds(45)) { $0.isReady(0) }
+        #expect(cluster.isReady(0))
+        #expect(cluster.launches.count == 6)
+    }
+
     @Test func `a llama-server that goes silent is replaced once, then the launch fails`() throws {
         let cluster = try launched(2)
         cluster.fate = { _ in .staysInHandshake }

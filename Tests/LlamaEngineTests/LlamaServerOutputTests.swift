@@ -165,6 +165,50 @@ import Testing
         #expect(observe(line, workers: ["127.0.0.1:20101"]) == [.failed(failure)])
     }
 
+    @Test(arguments: [
+        ("missing tensor 'blk.3.attn_q.weight'", true),
+        ("check_tensor_dims: tensor 'blk.1.attn_q.weight' not found", true),
+        ("unknown model architecture: 'lxama'", true),
+        ("error loading model vocabulary: cannot find tokenizer vocab in model file", true),
+        ("error loading model hyperparameters: key not found in model: llama.block_count", true),
+        (
+            "tensor 'blk.5.ffn_down.weight' data is not within the file bounds, model is corrupted "
+                + "or incomplete", true
+        ),
+        ("llama_model_loader: failed to load model from /x.gguf", true),
+        ("done_getting_tensors: wrong number of tensors; expected 200, got 199", true),
+        ("std::bad_alloc", false), ("unable to allocate CPU tensor buffer", false),
+        ("vk::Device::createPipeline: ErrorOutOfDeviceMemory", false),
+        ("make_cpu_buft_list: no CPU backend found", false),
+    ])
+    func `whether the model is at fault is told from what is said of it`(
+        text: String,
+        blamesModel: Bool
+    ) throws {
+        let line = "0.00.1 E llama_model_load: error loading model: " + text
+        guard case .failed(let failure)? = observe(line, workers: []).first else {
+            Issue.record("\(text) is no failure")
+            return
+        }
+        #expect(failure.blamesModel == blamesModel)
+        #expect(!LlamaServerFailure.workerLost.blamesModel)
+    }
+
+    @Test func `of a file that cannot be read it is told why`() {
+        let observations = observe(
+            """
+            0.00.028.047 E gguf_init_from_reader: invalid magic characters: 'XXXX', expected 'GGUF'
+            0.00.028.190 E llama_model_load: error loading model: llama_model_loader: failed to load \
+            model from /tmp/magic.gguf
+            """,
+            workers: []
+        )
+        let reason = "gguf_init_from_reader: invalid magic characters: 'XXXX', expected 'GGUF'"
+        let failure = LlamaServerFailure.badModel(reason)
+        #expect(observations == [.failed(.other(reason)), .failed(failure)])
+        #expect(failure.blamesModel)
+    }
+
     @Test func `what only follows from a failure is known from the failure itself`() {
         let lines = [
             "0.00.1 E llama_model_load: error loading model: missing tensor 'blk.3.attn_q.weight'",
