@@ -275,7 +275,7 @@ let package = Package(
             "AgentTests",
             [
                 "Agent", "Diagnosis", "EventLoop", "Gateway", "LlamaRPC", "Primitives",
-                "Processes", "Sockets", "TensorPieces", "TensorStore",
+                "Processes", "SecureChannel", "Sockets", "TensorPieces", "TensorStore", "Wire",
             ]
         ),
         tests("DiagnosisTests", ["Diagnosis"]),

@@ -39,10 +39,28 @@ extension ServiceClient {
             assumeIsolated { $0.happened(event, id, .dialled, endpoint) }
         }
         if stands {
-            loop.execute { [self] in
-                assumeIsolated { $0.happened(.opened, id, .dialled, endpoint) }
-            }
+            open[id]?.spare = spare
+            loop.execute { [self] in assumeIsolated { $0.opened(spare, id, endpoint) } }
         }
         return true
+    }
+
+    private func opened(_ spare: SpareStreams.Spare, _ id: UInt64, _ endpoint: Endpoint) {
+        // It may have ended before it could be used.
+        guard open[id]?.spare === spare else { return }
+        happened(.opened, id, .dialled, endpoint)
+    }
+
+    /// Dials anew for an opening whose stream had stood for a while, and was dead by the time that
+    /// it was needed.
+    ///
+    /// Nothing came over it, and all that was sent over it may be said twice: it asks for the
+    /// service and what the service is. What people send goes out once the service is open.
+    func redial(_ id: UInt64, _ endpoint: Endpoint) {
+        guard let node = open[id]?.node else { return }
+        open[id]?.spare = nil
+        open[id]?.way = nil
+        dial(agents, id, endpoint)
+        askSoon(id, node, endpoint)
     }
 }

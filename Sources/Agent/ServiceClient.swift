@@ -105,6 +105,8 @@ actor ServiceClient {
 
     /// Opens a service whose stream stays on the loop until it is taken; the completion comes on
     /// the loop.
+    ///
+    /// - Parameter first: what the service is asked at once; it may be asked twice.
     nonisolated func hold(
         _ service: Service,
         ballot: Ballot?,
@@ -171,16 +173,19 @@ actor ServiceClient {
         } else if let node, useSpare(id, node, endpoint) {
             askSoon(id, node, endpoint)
         } else {
-            let transport = question.isEmpty ? servers : agents
-            let connection = transport.connect(to: endpoint, timeout: Self.timeout) {
-                [self] event in assumeIsolated { $0.happened(event, id, .dialled, endpoint) }
-            }
-            open[id]?.connections[.dialled] = connection
+            dial(question.isEmpty ? servers : agents, id, endpoint)
             if let node { askSoon(id, node, endpoint) }
         }
         loop.schedule(after: Self.timeout * 2) { [self] in
             assumeIsolated { $0.fail(id, "\(endpoint) did not answer") }
         }
+    }
+
+    func dial(_ transport: any StreamTransport, _ id: UInt64, _ endpoint: Endpoint) {
+        let connection = transport.connect(to: endpoint, timeout: Self.timeout) {
+            [self] event in assumeIsolated { $0.happened(event, id, .dialled, endpoint) }
+        }
+        open[id]?.connections[.dialled] = connection
     }
 
     // MARK: - Members that cannot be dialled
@@ -200,7 +205,7 @@ actor ServiceClient {
         )
     }
 
-    private func askSoon(_ id: UInt64, _ node: NodeID, _ endpoint: Endpoint) {
+    func askSoon(_ id: UInt64, _ node: NodeID, _ endpoint: Endpoint) {
         loop.schedule(after: Self.patience) { [self] in
             assumeIsolated { $0.askToDial(id, node, endpoint) }
         }
@@ -283,10 +288,13 @@ actor ServiceClient {
             let request = opening.request.reduce(into: bytes) { $0 += $1.encoded }
             opening.connections[way]?.send(request + opening.first)
         case .received(let bytes):
+            open[id]?.spare = nil
             open[id]?.reader.append(bytes)
             readAnswer(id)
         case .closed(let closure):
-            if opening.way == nil, way == .dialled {
+            if way == .dialled, opening.spare != nil {
+                redial(id, endpoint)
+            } else if opening.way == nil, way == .dialled {
                 dialFailed(id, closure, endpoint)
             } else {
                 fail(id, "\(endpoint): \(closure)")

@@ -7,12 +7,14 @@ import Wire
 /// A stream to a service that is being opened.
 struct ServiceOpening {
     let request: [Frame]
-    /// What the service is told right after it.
+    /// What the service is asked right after it; only what may be asked twice.
     var first: [UInt8] = []
     /// Who must answer; nil for a server on this machine.
     let node: NodeID?
     /// What stands, or may come to stand.
     var connections: [StreamWay: any StreamConnection] = [:]
+    /// The stream that was dialled ahead, until something has come over it.
+    var spare: SpareStreams.Spare?
     /// The way of the stream that stands; the other one is given up.
     var way: StreamWay?
     var reader = FrameReader()
