@@ -100,9 +100,15 @@ long cposix_receive(int descriptor, void *bytes, size_t capacity) {
     return count < 0 ? -errno : count;
 }
 
-long cposix_send(int descriptor, const void *bytes, size_t count) {
+long cposix_send(int descriptor, const void *bytes, size_t count, int more_follows) {
+    int flags = CPOSIX_SEND_FLAGS;
+#ifdef MSG_MORE
+    if (more_follows) flags |= MSG_MORE;
+#else
+    (void)more_follows;
+#endif
     ssize_t sent;
-    do sent = send(descriptor, bytes, count, CPOSIX_SEND_FLAGS);
+    do sent = send(descriptor, bytes, count, flags);
     while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : sent;
 }

@@ -27,6 +27,9 @@ extension Membership {
     private static let gapInterval: Duration = .seconds(5)
     /// How often a stream is tried that could not be opened lately.
     private static let brokenInterval: Duration = .seconds(20)
+    /// How long the next trial waits after one that worked: where all is well, nothing presses, and
+    /// in the first minute of a cluster these streams would be a fifth of its bytes.
+    private static let trialPause: Duration = .seconds(20)
 
     func followGaps() {
         world.loop.schedule(after: Self.gapInterval) { [self] in
@@ -45,6 +48,7 @@ extension Membership {
     private func tryWay() {
         guard machine.others.presentCount < machine.configuration.allPairsLimit else { return }
         let now = world.loop.now
+        guard now >= nextTrial else { return }
         let untried = machine.others.first { member in
             guard member.state == .alive, now - member.since >= Self.gapInterval else {
                 return false
@@ -55,7 +59,15 @@ extension Membership {
             guard case .failed(_, let last) = reach.dial else { return false }
             return now - last >= Self.brokenInterval
         }
-        if let untried { open(.trial(untried.id), to: untried.endpoint) }
+        guard let untried else { return }
+        nextTrial = now + Self.trialPause
+        open(.trial(untried.id), to: untried.endpoint)
+    }
+
+    /// Where one way is closed, others may be: they are looked at without a pause.
+    func failedTrial(of member: NodeID, _ closure: StreamClosure) {
+        nextTrial = .origin
+        failedToDial(member, closure)
     }
 
     func failedToPing(_ target: NodeID, _ closure: StreamClosure) {

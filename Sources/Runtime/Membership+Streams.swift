@@ -95,7 +95,7 @@ extension Membership {
         switch open.purpose {
         case .watch(let target): failedToWatch(target, stream, nil)
         case .ping(_, let target): failedToPing(target, .timedOut)
-        case .trial(let target): failedToDial(target, .timedOut)
+        case .trial(let target): failedTrial(of: target, .timedOut)
         case .inbound, .sync, .dialBack: break
         }
     }
@@ -138,7 +138,7 @@ extension Membership {
         case .ping(let number, let target):
             failedToPing(target, closure)
             if closure == .refused { handle(.streamRefused(number: number)) }
-        case .trial(let target): failedToDial(target, closure)
+        case .trial(let target): failedTrial(of: target, closure)
         case .inbound where open.isStanding:
             if let sender = open.reader.header?.sender { watchEnded(sender, stream) }
         case .dialBack(_, let target) where open.reader.header == nil:

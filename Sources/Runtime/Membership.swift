@@ -47,6 +47,8 @@ package actor Membership {
     var isTending = false
     /// Who could be dialled, and who dialled, as far as was seen; sorted by id.
     package internal(set) var reaches: [Reach] = []
+    /// When the next stream may be tried for no other reason than to see whether it can be.
+    var nextTrial = Instant.origin
 
     /// The actors that membership passes messages and news to.
     final class Peers: Sendable {

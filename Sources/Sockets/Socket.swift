@@ -126,11 +126,18 @@ extension Socket {
     }
 
     /// Writes a part of the bytes.
-    func send(_ bytes: [UInt8], _ range: Range<Int>) -> TransferResult {
+    ///
+    /// - Parameter moreFollows: the system may wait for what is sent next, or for the end, to put
+    ///   both into one packet.
+    func send(
+        _ bytes: [UInt8],
+        _ range: Range<Int>,
+        moreFollows: Bool = false
+    ) -> TransferResult {
         let descriptor = descriptor
         let count = unsafe bytes.withUnsafeBytes { bytes in
             let part = unsafe UnsafeRawBufferPointer(rebasing: bytes[range])
-            return unsafe cposix_send(descriptor, part.baseAddress, part.count)
+            return unsafe cposix_send(descriptor, part.baseAddress, part.count, moreFollows ? 1 : 0)
         }
         return TransferResult(count)
     }

@@ -79,9 +79,12 @@ extension SocketStream: PollHandler {
     }
 
     /// Writes until nothing waits or the system takes no more.
-    func writeQueued() -> TransferResult {
+    ///
+    /// - Parameter endFollows: our side is shut right afterwards.
+    func writeQueued(endFollows: Bool = false) -> TransferResult {
         while let (bytes, range) = outbound.next {
-            let result = socket.send(bytes, range)
+            let isLast = range.count == outbound.byteCount
+            let result = socket.send(bytes, range, moreFollows: !isLast || endFollows)
             guard case .moved(let count) = result else { return result }
             outbound.consume(count)
         }
@@ -91,7 +94,7 @@ extension SocketStream: PollHandler {
     /// Sends what is queued after `close()`, and then shuts our side.
     func flush() {
         guard case .flushing(let peerEnded) = state else { return }
-        if case .failed = writeQueued() {
+        if case .failed = writeQueued(endFollows: true) {
             end(.closedHere)
             return
         }

@@ -112,7 +112,10 @@ extension SocketStream {
         case .connecting where !closesWhenOpen:
             outbound.append(bytes)
         case .open:
+            // What is sent in one turn, and the end if it follows, goes in one packet.
+            if outbound.isEmpty, !bytes.isEmpty { later { $0.writeGathered() } }
             outbound.append(bytes)
+            guard outbound.byteCount > Self.gatherByteLimit else { return }
             writeWhenOpen()
             guard case .open = state else { return }
         case .connecting, .flushing, .draining, .ending, .closed:
@@ -121,6 +124,14 @@ extension SocketStream {
         if outbound.byteCount > StreamLimits.outboundByteLimit {
             endLater(reading: false, .overflow(byteCount: outbound.byteCount))
         }
+    }
+
+    /// How many bytes of one turn are gathered at most.
+    private static let gatherByteLimit = 1 << 16
+
+    private func writeGathered() {
+        guard case .open = state, !outbound.isEmpty else { return }
+        writeWhenOpen()
     }
 
     func beginClosing() {

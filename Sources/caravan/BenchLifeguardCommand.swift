@@ -12,8 +12,9 @@ struct BenchLifeguardCommand: AsyncParsableCommand {
             The experiment of the Lifeguard paper (arXiv 1707.00788): of 128 members some stand \
             still for a while, run for a while, and so on, for two minutes. Counted is how often a \
             member that never stood still was declared dead: by SWIM alone, with each part of \
-            Lifeguard, with all of it, and as deployed. Then some stand still for good: how soon \
-            is that known?
+            Lifeguard, with all of it, and as deployed; beside the shares of SWIM's stand those \
+            that the paper published (its table of aggregated false positives, over its whole \
+            grid). Then some stand still for good: how soon is that known?
               caravan bench lifeguard                    some minutes
               caravan bench lifeguard --full --seeds 3   the paper's whole grid, hours
 
@@ -43,6 +44,13 @@ struct BenchLifeguardCommand: AsyncParsableCommand {
     private struct Variant: Sendable {
         let name: String
         let parts: DetectorParts
+        /// The paper's shares of SWIM's, in percent; nil of what it did not try.
+        var published: Published?
+    }
+
+    private struct Published: Sendable {
+        let share: Double
+        let atHealthy: Double
     }
 
     private static var variants: [Variant] {
@@ -53,11 +61,31 @@ struct BenchLifeguardCommand: AsyncParsableCommand {
         var buddy = DetectorParts.swim
         buddy.tellsSuspects = true
         return [
-            Variant(name: "SWIM", parts: .swim),
-            Variant(name: "LHA-Probe", parts: probe),
-            Variant(name: "LHA-Suspicion", parts: suspicion),
-            Variant(name: "Buddy System", parts: buddy),
-            Variant(name: "Lifeguard", parts: .lifeguard),
+            Variant(
+                name: "SWIM",
+                parts: .swim,
+                published: Published(share: 100, atHealthy: 100)
+            ),
+            Variant(
+                name: "LHA-Probe",
+                parts: probe,
+                published: Published(share: 67.72, atHealthy: 32.88)
+            ),
+            Variant(
+                name: "LHA-Suspicion",
+                parts: suspicion,
+                published: Published(share: 3, atHealthy: 6.71)
+            ),
+            Variant(
+                name: "Buddy System",
+                parts: buddy,
+                published: Published(share: 94.08, atHealthy: 44.57)
+            ),
+            Variant(
+                name: "Lifeguard",
+                parts: .lifeguard,
+                published: Published(share: 1.53, atHealthy: 1.89)
+            ),
             Variant(name: "as deployed", parts: .deployed),
         ]
     }
@@ -74,6 +102,9 @@ struct BenchLifeguardCommand: AsyncParsableCommand {
         /// Percent of SWIM's.
         var falsePositiveShare: Double?
         var falsePositiveAtHealthyShare: Double?
+        /// The same in the paper; nil where it has none.
+        var publishedShare: Double?
+        var publishedAtHealthyShare: Double?
     }
 
     func run() async throws {
@@ -158,6 +189,8 @@ struct BenchLifeguardCommand: AsyncParsableCommand {
     private func measure(_ variant: Variant, _ jobs: Int) async -> Row {
         let experiments = experiments(variant)
         var row = Row(name: variant.name)
+        row.publishedShare = variant.published?.share
+        row.publishedAtHealthyShare = variant.published?.atHealthy
         var first: [Double] = []
         var every: [Double] = []
         await withTaskGroup(of: (Bool, LifeguardExperiment.Outcome).self) { group in
@@ -194,13 +227,15 @@ struct BenchLifeguardCommand: AsyncParsableCommand {
     private func text(_ rows: [Row]) -> String {
         var lines = [
             "\(members) members, \(grid.count) combinations, \(seeds) runs of each; α 5, β 6",
-            "| | FP | of SWIM's | FP- | of SWIM's | first knows | median | p99 | datagrams |",
-            "|---|---|---|---|---|---|---|---|---|",
+            "| | FP | of SWIM's | published | FP- | of SWIM's | published | first knows | median "
+                + "| p99 | datagrams |",
+            "|---|---|---|---|---|---|---|---|---|---|---|",
         ]
         for row in rows {
             let cells = [
                 row.name, "\(row.falsePositives)", percent(row.falsePositiveShare),
-                "\(row.falsePositivesAtHealthy)", percent(row.falsePositiveAtHealthyShare),
+                percent(row.publishedShare), "\(row.falsePositivesAtHealthy)",
+                percent(row.falsePositiveAtHealthyShare), percent(row.publishedAtHealthyShare),
                 seconds(row.firstDetectionMedian), seconds(row.detectionMedian),
                 seconds(row.detectionP99), "\(row.datagrams)",
             ]

@@ -65,6 +65,27 @@ extension SocketsTests {
             }
         }
 
+        @Test func `what is sent in one turn, and the end, arrives in one piece`() async throws {
+            try await withTransport { loop, transport in
+                let server = try Server()
+                for _ in 0..<20 {
+                    let events = StreamRecorder()
+                    let stream = transport.connect(to: server.endpoint, on: loop, events)
+                    let peer = try server.accept()
+                    try await eventually { events.isOpened }
+                    // The reader waits already, and would see a first piece alone.
+                    let read = Task { await onThread { [peer.read(), peer.read()] } }
+                    try await Task.sleep(for: .milliseconds(5))
+                    loop.executeAndWait {
+                        for piece in 1...5 as ClosedRange<UInt8> { stream.send([piece, piece]) }
+                        stream.close()
+                    }
+                    #expect(await read.value == [[1, 1, 2, 2, 3, 3, 4, 4, 5, 5], []])
+                    peer.close()
+                }
+            }
+        }
+
         @Test func `nobody listening is a refusal`() async throws {
             try await withTransport { loop, transport in
                 let server = try Server()

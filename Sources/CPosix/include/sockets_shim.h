@@ -42,7 +42,8 @@ struct cposix_pair {
 struct cposix_pair cposix_stream_pair(void);
 
 long cposix_receive(int descriptor, void *bytes, size_t capacity);
-long cposix_send(int descriptor, const void *bytes, size_t count);
+// With `more_follows` the system may wait for what comes next, to put both into one packet.
+long cposix_send(int descriptor, const void *bytes, size_t count, int more_follows);
 // How many bytes wait to be read.
 int cposix_available(int descriptor);
 int cposix_shutdown_write(int descriptor);
