@@ -12,6 +12,8 @@ struct HeardBeacons {
 
     /// How many addresses are remembered; a network may be full of other people's agents.
     static let limit = 64
+    /// How many of them may be others': whoever has no key can send those.
+    static let foreignLimit = 32
     /// Whoever was silent for so long is gone: beacons come every 30 s at least.
     static let lifetime: Duration = .seconds(105)
 
@@ -32,7 +34,9 @@ struct HeardBeacons {
                 && (!isOwnCluster || $0.endpoint == endpoint)
         }) {
             entries[index].last = now
-        } else if entries.count < Self.limit {
+        } else if entries.count < Self.limit,
+            isOwnCluster || entries.count(where: { $0.endpoint == nil }) < Self.foreignLimit
+        {
             entries.append(Entry(address: address, endpoint: endpoint, first: now, last: now))
         }
     }

@@ -76,13 +76,15 @@ extension LaunchMachine {
         }
         // Workers come and go; a file stays as it is.
         rejectionCount = 0
-        fail(
-            "\(reason). It is not tried again: check \(attempt.model.name) on the master, or get it "
-                + "again (caravan model get), then launch it again",
-            retryAfter: nil,
-            &effects
-        )
+        // What to do must not be cut off what all are told.
+        let limit = LaunchReport.messageByteLimit - Self.rejectionAdvice.utf8.count
+        let words = (attempt.complaint ?? reason).cut(toByteCount: limit)
+        fail(words + Self.rejectionAdvice, retryAfter: nil, &effects)
     }
+
+    private static let rejectionAdvice =
+        ". A damaged file, or one for another llama.cpp. Not tried again: get it anew (caravan "
+        + "model get), and launch it"
 
     private static let layerLimit = 1024
 

@@ -87,8 +87,7 @@ extension LlamaServerFailure: CustomStringConvertible {
         case .workerLost: "a worker's RPC server crashed or was cut off"
         case .outOfMemory(let device, let size?): "\(device) has no room for \(size)"
         case .outOfMemory(let device, nil): "\(device) has not enough memory"
-        case .badModel(let text):
-            "the model cannot be loaded: \(text) (a damaged file, or one for another llama.cpp)"
+        case .badModel(let text): "the model cannot be loaded: \(text)"
         case .portTaken: "the HTTP port is taken"
         case .badArgument(let text): "llama-server does not know an option: \(text)"
         case .other(let text): text

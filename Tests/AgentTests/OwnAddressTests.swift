@@ -130,9 +130,25 @@ struct HeardBeaconsTests {
     @Test func `there is an end to how many are remembered`() {
         var heard = HeardBeacons()
         for number in 0..<1000 as Range<UInt32> {
-            heard.note(nil, from: .v4(0x0A00_0000 + number), at: .origin)
+            let address = IPAddress.v4(0x0A00_0000 + number)
+            heard.note(Endpoint(address: address, port: 1), from: address, at: .origin)
         }
         #expect(heard.entries.count == HeardBeacons.limit)
+    }
+
+    @Test func `strangers without number leave room for members`() {
+        var heard = HeardBeacons()
+        let start = Instant.origin
+        for number in 0..<1000 as Range<UInt32> { heard.note(nil, from: .v4(number), at: start) }
+        #expect(heard.entries.count == HeardBeacons.foreignLimit)
+        let own = Endpoint(address: .v4(7), port: 1)
+        heard.note(own, from: own.address, at: start + .seconds(1))
+        #expect(heard.entries.last?.endpoint == own)
+        // Who is heard again is no further entry, and who falls silent makes room.
+        heard.note(nil, from: .v4(0), at: start + .seconds(2))
+        #expect(heard.entries.count == HeardBeacons.foreignLimit + 1)
+        heard.note(nil, from: .v4(5000), at: start + .seconds(110))
+        #expect(heard.entries.map(\.address) == [.v4(5000)])
     }
 
     @Test func `on another network nothing of it holds`() {

@@ -43,7 +43,9 @@ extension ClusterTests {
                     timeout: .seconds(60)
                 )
                 #expect(output.exit == .exited(code: 1))
-                for part in ["unknown model architecture: 'lxama'", "not tried again", path] {
+                for part in [
+                    "unknown model architecture: 'lxama'", "Not tried again", "caravan model get",
+                ] {
                     #expect(output.standardError.contains(part), "\(output.standardError)")
                 }
                 try await Task.sleep(for: .seconds(5))
