@@ -62,6 +62,11 @@ struct LeaseOracle {
             now - sent.at <= answerLimit
         else { return }
         watches[host.index].answered[member] = now
+        // Who is new and silent counts from some moment on: until then these are a majority.
+        let watch = watches[host.index]
+        if watch.voters == nil, watch.answered.count < watch.presentSince.count - 1 {
+            count(host, at: now)
+        }
     }
 
     /// Something changed at the host; a master that is alone sends no heartbeats to look at.

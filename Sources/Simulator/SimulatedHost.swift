@@ -183,6 +183,8 @@ final class SimulatedHost: @unchecked Sendable {
     func stop() {
         guard core != nil else { return }
         outages += 1
+        // What its process was still writing ends with it, and never reaches its next life's disk.
+        disk.crash(.kept)
         simulation.statistics.records["host.left", default: 0] += 1
         simulation.trace.line(.stop, simulation.now, from: index, to: nil, "left")
         vanish(tellsPeers: true)

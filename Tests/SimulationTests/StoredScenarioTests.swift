@@ -65,6 +65,12 @@ struct StoredScenarioTests {
         ("swarm-all", 20_783_000_953),
         // launch: a master that was asked ended before it had that on disk, and nobody asked again.
         ("swarm-all", 20_783_004_295),
+        // lease: the oracle looked at who had obeyed when the next beat was sent, and by then those
+        // who had been new counted as silent.
+        ("swarm-more", 20_784_000_633),
+        // S6: what a process was still writing when it had left reached the disk after its next
+        // life had read it.
+        ("swarm-quorum", 20_784_000_472), ("swarm-quorum", 20_784_001_867),
     ])
     func `what was found once stays mended`(name: String, seed: UInt64) throws {
         let result = Simulation(scenario: try storedScenario(name), seed: seed).run()
