@@ -29,17 +29,4 @@ package enum GatewayLoop {
             fcntl(socket, F_SETFD, FD_CLOEXEC)
         }
     }
-
-    /// Closes a socket that no channel took over.
-    static func close(socket: NIOBSDSocket.Handle) {
-        #if canImport(Glibc)
-        _ = Glibc.close(socket)
-        #elseif canImport(Musl)
-        _ = Musl.close(socket)
-        #elseif canImport(Android)
-        _ = Android.close(socket)
-        #elseif canImport(Darwin)
-        _ = Darwin.close(socket)
-        #endif
-    }
 }

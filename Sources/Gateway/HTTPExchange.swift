@@ -13,12 +13,13 @@ struct HTTPExchange {
     let connection: Connection
 
     /// Takes over a connected socket; it is closed even if that fails, with `ExchangeFailure`.
+    ///
+    /// NIO closes it then. Closed here once more, it would by then be somebody else's.
     init(adopting socket: NIOBSDSocket.Handle) async throws {
         do {
             connection = try await ClientBootstrap(group: GatewayLoop.group)
                 .withConnectedSocket(socket, channelInitializer: Self.setUp)
         } catch {
-            GatewayLoop.close(socket: socket)
             throw ExchangeFailure.cut
         }
     }
