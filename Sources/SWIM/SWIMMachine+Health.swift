@@ -18,8 +18,11 @@ extension SWIMMachine {
     ) {
         guard let due = dues.remove(timer), configuration.parts.noticesOwnStalls
         else { return }
-        let lag = now - due
+        // Of many timers that came late together, the first one tells of the time; the others would
+        // count it again.
+        let lag = now - max(due, stoodStillUntil)
         guard lag > configuration.lagLimit else { return }
+        stoodStillUntil = now
         charge(1 + Int(clamping: lag.wholeMilliseconds / 1000))
         stoodStill(for: lag, at: now, &effects)
     }

@@ -40,6 +40,8 @@ package struct SWIMMachine: Sendable {
     var dues = TimerTable<SWIMTimer, Instant>()
     /// Until when this agent accuses nobody, because it stood still itself.
     var accusesFrom = Instant.origin
+    /// When it last noticed that it had stood still.
+    var stoodStillUntil = Instant.origin
     /// When it last looked for the fault of a mass death at home.
     var doubtedAt: Instant?
     var nextNumber: UInt32

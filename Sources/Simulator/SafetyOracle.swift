@@ -286,6 +286,9 @@ struct SafetyOracle {
         workerAt endpoint: Endpoint,
         _ simulation: Simulation
     ) {
+        // While an agent stands still, nobody stops its llama-server, nor does the relay carry for
+        // it: the plain streams here go on all the same.
+        guard !server.host.isStalled else { return }
         guard let host = simulation.host(at: endpoint.address),
             let worker = host.rpcServer, let own = worker.session, let user = server.session,
             user.ballot.node != own.ballot.node

@@ -167,6 +167,25 @@ struct EvidenceTests {
         }
     }
 
+    @Test func `who stood still gives suspects that time once, however many timers came late`() {
+        for seed in 0..<5 as Range<UInt64> {
+            let cluster = SWIMCluster(count: 2, seed: seed)
+            cluster.startAll()
+            cluster.run(for: .seconds(10))
+            cluster.kill(1)
+            let suspected = cluster.run(for: .seconds(10)) {
+                $0.nodes[0].machine.state(of: SWIMCluster.id(1)) == .suspect
+            }
+            #expect(suspected != nil, "seed \(seed)")
+            cluster.stall(0)
+            cluster.run(for: .seconds(60))
+            cluster.resume(0)
+            let time = cluster.run(for: .seconds(300)) { $0.isGone(1) }
+            let isInTime = (time ?? .seconds(999)) < .seconds(66)
+            #expect(isInTime, "seed \(seed): \(String(describing: time))")
+        }
+    }
+
     @Test func `who loses most members at once looks for the fault at home, and then believes it`()
     {
         let cluster = SWIMCluster(count: 8, seed: 5)

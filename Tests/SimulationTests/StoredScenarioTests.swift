@@ -71,6 +71,11 @@ struct StoredScenarioTests {
         // S6: what a process was still writing when it had left reached the disk after its next
         // life had read it.
         ("swarm-quorum", 20_784_000_472), ("swarm-quorum", 20_784_001_867),
+        // L4: who stood still gave suspects that time again for each timer that came late.
+        ("swarm-crash", 20_784_102_232),
+        // S3: a llama-server whose agent stood still got through to a worker of the next master,
+        // which the relay, a part of that agent, would not have carried.
+        ("swarm-all", 20_784_103_396),
     ])
     func `what was found once stays mended`(name: String, seed: UInt64) throws {
         let result = Simulation(scenario: try storedScenario(name), seed: seed).run()
