@@ -107,6 +107,21 @@ package struct GatewayClient: Sendable {
         _ body: [UInt8],
         _ timeLimit: Duration
     ) async throws -> Response {
+        do {
+            return try await once(method, path, body, timeLimit)
+        } catch GatewayClientError.cut where method == .get {
+            // Asking changes nothing, so it may be asked twice: an agent closes connections on
+            // which nothing comes for a while, and on a busy machine that may be this one.
+            return try await once(method, path, body, timeLimit)
+        }
+    }
+
+    private func once(
+        _ method: Method,
+        _ path: String,
+        _ body: [UInt8],
+        _ timeLimit: Duration
+    ) async throws -> Response {
         var response: Response?
         try await exchange(method, path, body, timeLimit: timeLimit) { head, parts in
             let body = try await parts.collect(upTo: Self.responseByteLimit)

@@ -105,10 +105,9 @@ extension LaunchMachine {
         guard let attempt, attempt.phase == .checkingWorkers, report.state == .ready,
             report.session == attempt.session,
             let index = attempt.workers.firstIndex(where: { $0.node == node }),
-            !attempt.workers[index].isConfirmed,
             report.instance == attempt.workers[index].report?.instance
         else { return }
-        self.attempt?.workers[index].isConfirmed = true
+        self.attempt?.workers[index].confirmedAt = now
         checkProbes(at: now, &effects)
     }
 
@@ -221,9 +220,30 @@ extension LaunchMachine {
         }
     }
 
+    /// Whether all have said lately that they work for this session; the others are asked again.
+    ///
+    /// One RPC server may be reached long after another worker's word, and that one may have been
+    /// cut off and taken by somebody else meanwhile.
+    private mutating func areConfirmed(
+        at now: Instant,
+        _ effects: inout [LaunchEffect]
+    ) -> Bool {
+        guard let attempt else { return false }
+        var areAll = true
+        for (index, worker) in attempt.workers.enumerated() {
+            if let moment = worker.confirmedAt, now - moment <= Self.confirmationLimit { continue }
+            areAll = false
+            self.attempt?.workers[index].confirmedAt = nil
+            order(worker.node, to: true, &effects)
+        }
+        if !areAll { effects.append(.setTimer(.probesDone, after: Self.probesLimit)) }
+        return areAll
+    }
+
     private mutating func checkProbes(at now: Instant, _ effects: inout [LaunchEffect]) {
         guard let attempt, attempt.phase == .checkingWorkers,
-            attempt.workers.allSatisfy({ $0.deviceCount != nil && $0.isConfirmed })
+            attempt.workers.allSatisfy({ $0.deviceCount != nil && $0.confirmedAt != nil }),
+            areConfirmed(at: now, &effects)
         else { return }
         effects.append(.cancelTimer(.probesDone))
         if !attempt.workers.isEmpty {

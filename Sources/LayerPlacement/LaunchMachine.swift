@@ -70,8 +70,8 @@ package struct LaunchMachine: Sendable {
         package internal(set) var deviceCount: Int?
         /// It said that its RPC server is not ready, once; a late datagram may have said so.
         var isDoubted = false
-        /// It has said since its RPC server is looked at that it still works for this session.
-        var isConfirmed = false
+        /// When it last said, since its RPC server is looked at, that it works for this session.
+        var confirmedAt: Instant?
     }
 
     static let announceInterval: Duration = .milliseconds(500)
@@ -84,6 +84,8 @@ package struct LaunchMachine: Sendable {
     static let workersReadyLimit: Duration = .seconds(20)
     static let probeRetryInterval: Duration = .milliseconds(500)
     static let probesLimit: Duration = .seconds(15)
+    /// For how long a worker's word counts; nobody obeys another master so soon after it.
+    static let confirmationLimit: Duration = .seconds(1)
     /// Speaking with a worker takes dozens of short turn-arounds, seconds on the worst of links.
     static let handshakeLimit: Duration = .seconds(30)
     /// Weights that have been read may still be on their way to a slow worker, and the first
@@ -148,7 +150,7 @@ package struct LaunchMachine: Sendable {
                 guard worker.deviceCount != nil else {
                     return "its rpc-server could not be reached from the master"
                 }
-                return worker.isConfirmed ? nil : "it did not answer"
+                return worker.confirmedAt == nil ? "it did not answer" : nil
             }
         case .stalled: stalled(at: now, &effects)
         case .retry:

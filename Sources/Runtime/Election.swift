@@ -169,6 +169,9 @@ package actor Election {
         case .emit(.masterLost):
             _ = barrier.drop { if case .emit(.obeys) = $0 { true } else { false } }
             perform(effect)
+        case .setTimer(.lease, _), .cancelTimer(.lease):
+            // A lease ends while the disk refuses, too: nobody hears this master meanwhile.
+            perform(effect)
         case .emit(.transferEnded), .emit(.mayLeave):
             // Somebody waits for these, and nothing depends on them.
             perform(effect)

@@ -104,7 +104,10 @@ struct LeaseOracle {
     ) {
         let now = simulation.now
         begin(host)
-        if watches[host.index].ballot != ballot { watches[host.index].lastWon = now }
+        if watches[host.index].ballot != ballot {
+            watches[host.index].lastWon = now
+            forgetNewcomers(of: host.index, at: now)
+        }
         watches[host.index].ballot = ballot
         watches[host.index].sequence = sequence
         watches[host.index].sent.removeAll { now - $0.at > answerLimit }
@@ -152,6 +155,15 @@ struct LeaseOracle {
         guard moments.count >= majority else { return }
         let moment = moments.sorted(by: >)[majority - 1]
         watches[index].lastWon = max(watches[index].lastWon, moment)
+    }
+
+    /// A new ballot may have waited for the disk, and what came meanwhile for the one before counts
+    /// for nothing: who was new is new still.
+    private mutating func forgetNewcomers(of index: Int, at now: Int64) {
+        // The order in which a dictionary tells them changes nothing here.
+        for (member, since) in watches[index].presentSince where now - since <= grace {
+            watches[index].answered[member] = nil
+        }
     }
 
     /// Takes note of who votes; what a majority of those before has obeyed was won all the same.

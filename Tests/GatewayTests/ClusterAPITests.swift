@@ -239,6 +239,29 @@ struct ClusterAPITests {
         }
     }
 
+    @Test func `a question that got no answer is asked once more, and nothing else is`()
+        async throws
+    {
+        let gateway = try await ScriptedServer()
+        defer { gateway.close() }
+        let client = try Gateways.client(gateway.port)
+        async let answer = client.get("/api/v1/cluster")
+        let first = try await gateway.next()
+        await first.read(until: "\r\n\r\n")
+        first.close()
+        let second = try await gateway.next()
+        await second.read(until: "\r\n\r\n")
+        try await second.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        #expect(try await answer.text == "{}")
+        second.close()
+
+        async let order = client.post("/api/v1/stop", json: Array("{}".utf8))
+        try await gateway.nextCall().close()
+        let error = await #expect(throws: GatewayClientError.self) { _ = try await order }
+        let isCut = if case .cut? = error { true } else { false }
+        #expect(isCut, "\(String(describing: error))")
+    }
+
     @Test func `a client without an agent is told how to start one`() async throws {
         // Below the ports that the system hands out: another test cannot get it meanwhile.
         let closedPort: UInt16 = 9

@@ -76,6 +76,13 @@ struct StoredScenarioTests {
         // S3: a llama-server whose agent stood still got through to a worker of the next master,
         // which the relay, a part of that agent, would not have carried.
         ("swarm-all", 20_784_103_396),
+        // lease: the oracle took an answer to the ballot before for one to a ballot that waited for
+        // the disk.
+        ("swarm-all", 20_784_201_549),
+        // lease: with a full disk a master's lease never ended, because its timer waited, too.
+        ("swarm-more", 20_784_301_048),
+        // S3: a worker's word was ten seconds old, and it had worked for another master since.
+        ("swarm-more", 20_784_301_445),
     ])
     func `what was found once stays mended`(name: String, seed: UInt64) throws {
         let result = Simulation(scenario: try storedScenario(name), seed: seed).run()
