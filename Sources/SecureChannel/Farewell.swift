@@ -36,6 +36,8 @@ package struct Farewell: Equatable, Sendable {
         let removed = stride(from: nodes.startIndex, to: nodes.endIndex, by: NodeID.byteCount).map {
             NodeID(SealedHeader.integer(nodes[$0..<($0 + NodeID.byteCount)]))
         }
+        // One form of each, as of rings: in order, and none twice.
+        guard zip(removed, removed.dropFirst()).allSatisfy({ $0 < $1 }) else { return nil }
         self.init(version: SealedHeader.integer(bytes[1..<9]), removed: removed)
     }
 }
