@@ -28,6 +28,10 @@ actor KeyKeeper {
     /// The ring's version that a member is known to have.
     private var known: [NodeID: UInt64] = [:]
     private var offers: Set<NodeID> = []
+    /// Who was a member when a device was last removed.
+    ///
+    /// After a restart nobody is known to have been one: then the newest key alone lets in.
+    private var veterans: [NodeID] = []
     /// The member that said that this device was removed.
     private(set) var removedBy: NodeID?
 
@@ -83,7 +87,7 @@ actor KeyKeeper {
 
     /// Keys come into use and go out of it as time passes.
     private func refresh() {
-        let keys = ring.keys(cluster: cluster, at: ClusterKeyFile.now)
+        let keys = ring.keys(cluster: cluster, at: ClusterKeyFile.now, veterans: veterans)
         guard keys != current else { return }
         current = keys
         for user in users { user(keys) }
@@ -94,6 +98,9 @@ actor KeyKeeper {
         guard new.isNewer(than: ring) else { return false }
         // Now: they have no other keys than those that are about to go.
         sayFarewell(new)
+        if let members, !new.removed.allSatisfy(ring.removed.contains) {
+            veterans = members().map(\.node)
+        }
         ring = new
         if removedBy != nil, !new.removed.contains(own) {
             removedBy = nil

@@ -75,7 +75,7 @@ extension DatagramSessions {
         let payload = try noise.read(message)
         guard payload.count >= 4 else { throw .truncated(needed: 4, available: payload.count) }
         // Only now: whoever has no key must not fill the ledger.
-        let sender = try hellos.take(payload.dropFirst(4), keys)
+        let sender = try hellos.take(payload.dropFirst(4), keys, under: id)
         let index = freeIndex()
         var answer: [UInt8] = []
         answer.append(bigEndian: index)
@@ -114,7 +114,7 @@ extension DatagramSessions {
             throw .tooLong(byteCount: payload.count, limit: 0)
         }
         let channel = try half.noise.finish()
-        let node = try keys.admit(channel.remote)
+        let node = try keys.admit(channel.remote, under: half.keyID)
         guard node == half.sender else { throw .otherSender }
         halfOpen[index] = nil
         halfOpenOrder.removeAll { $0 == index }
@@ -146,7 +146,7 @@ extension DatagramSessions {
         guard payload.count == 4 else { throw .truncated(needed: 4, available: payload.count) }
         let last = try handshake.noise.write()
         let channel = try handshake.noise.finish()
-        let node = try keys.admit(channel.remote)
+        let node = try keys.admit(channel.remote, under: handshake.keyID)
         let peerIndex: UInt32 = SealedHeader.integer(payload[...])
         let finish = SealedHeader.bytes(Kind.finish.rawValue, peerIndex) + last
         handshakes[index] = nil

@@ -116,6 +116,7 @@ package struct DatagramSessions: Sendable {
         for index in sessions.keys.sorted() {
             guard let session = sessions[index],
                 !ids.contains(session.keyID) || keys.removed.contains(session.node)
+                    || !keys.isOpen(session.keyID, to: session.node)
             else { continue }
             forget(index)
         }

@@ -115,12 +115,14 @@ package struct HelloLedger: Sendable {
     /// sender, which has not proved anything.
     mutating func take(
         _ greeting: ArraySlice<UInt8>,
-        _ keys: CurrentKeys
+        _ keys: CurrentKeys,
+        under id: UInt32
     ) throws(SecureChannelError) -> NodeID {
         let (sender, number, target) = try Self.read(greeting)
         guard sender != own else { throw .replayed }
         guard isReachedAt(target) else { throw .otherTarget(target) }
         guard !keys.hasRemoved(sender) else { throw .removedDevice }
+        guard keys.isOpen(id, to: sender) else { throw .closingKey(id) }
         var entry = heard[sender] ?? Heard(floor: 0)
         guard entry.take(number) else { throw .replayed }
         if let place = order.firstIndex(of: sender) {

@@ -78,14 +78,31 @@ package struct KeyRing: Equatable, Sendable {
     }
 
     /// What seals and opens at a moment, for a cluster of this name.
-    package func keys(cluster: String, at now: Int64) -> CurrentKeys {
+    ///
+    /// - Parameter veterans: who was a member when a device was removed: they alone come in with
+    ///   the key before, until it opens no more.
+    package func keys(
+        cluster: String,
+        at now: Int64,
+        veterans: [NodeID] = []
+    ) -> CurrentKeys {
         let opening = entries.filter { $0.opensUntil.map { now < $0 } ?? true }
         let sealing = opening.first { $0.sealsFrom <= now } ?? opening.last ?? newest
         return CurrentKeys(
             sealing: WorkingKey(sealing.key, cluster: cluster),
             opening: opening.map { WorkingKey($0.key, cluster: cluster) },
-            removed: removed
+            removed: removed,
+            closing: closing(at: now),
+            veterans: veterans.sorted()
         )
+    }
+
+    /// Keys that a removed device has, too, and with which it could come back as another device.
+    private func closing(at now: Int64) -> [UInt32] {
+        guard !removed.isEmpty else { return [] }
+        return entries.dropFirst().filter { entry in
+            entry.opensUntil.map { $0 - now <= Self.removalGracePeriod } ?? false
+        }.map(\.key.id)
     }
 }
 
@@ -108,6 +125,15 @@ package struct CurrentKeys: Equatable, Sendable {
     let opening: [WorkingKey]
     /// Sorted.
     let removed: [NodeID]
+    /// The ids of keys with which nobody comes in but veterans.
+    let closing: [UInt32]
+    /// Sorted.
+    let veterans: [NodeID]
+
+    /// Whether a device may come in with a key that still opens.
+    func isOpen(_ id: UInt32, to node: NodeID) -> Bool {
+        !closing.contains(id) || veterans.contains(node)
+    }
 
     /// Whether a device was removed from the cluster.
     package func hasRemoved(_ node: NodeID) -> Bool { removed.contains(node) }
@@ -118,9 +144,13 @@ package struct CurrentKeys: Equatable, Sendable {
     }
 
     /// The node of a device that takes part; others are refused.
-    func admit(_ publicKey: [UInt8]) throws(SecureChannelError) -> NodeID {
+    func admit(
+        _ publicKey: [UInt8],
+        under id: UInt32
+    ) throws(SecureChannelError) -> NodeID {
         let node = DeviceIdentity.node(of: publicKey)
         guard !removed.contains(node) else { throw .removedDevice }
+        guard isOpen(id, to: node) else { throw .closingKey(id) }
         return node
     }
 }

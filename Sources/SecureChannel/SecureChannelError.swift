@@ -17,6 +17,8 @@ package enum SecureChannelError: Error, Equatable, Sendable {
     case replayed
     /// A beacon of a time before this agent was started, or long past, or of a clock that is behind.
     case tooOld(milliseconds: UInt64)
+    /// With a key that a removed device has, too, by who was no member when that was removed.
+    case closingKey(UInt32)
     /// The newest of its sender, once more: it was sent over several ways.
     case repeated
     /// A handshake message that does not belong here.
@@ -44,6 +46,7 @@ package enum SecureChannelError: Error, Equatable, Sendable {
         case .doesNotOpen: "doesNotOpen"
         case .replayed: "replayed"
         case .tooOld: "tooOld"
+        case .closingKey: "closingKey"
         case .repeated: "repeated"
         case .outOfOrder: "outOfOrder"
         case .tooLong: "tooLong"

@@ -187,7 +187,7 @@ package struct StreamSeal: Sendable {
         guard let purpose = StreamPurpose(rawValue: first) else {
             throw .badValue(field: "purpose", value: UInt64(first))
         }
-        let sender = try hellos.take(payload.dropFirst(), keys)
+        let sender = try hellos.take(payload.dropFirst(), keys, under: id)
         keyID = id
         Self.append(try noise.write(), to: &answer)
         state = .waitsForFinish(noise, purpose, sender)
@@ -201,7 +201,7 @@ package struct StreamSeal: Sendable {
         _ events: inout [Event]
     ) throws(SecureChannelError) {
         let channel = try noise.finish()
-        let node = try keys.admit(channel.remote)
+        let node = try keys.admit(channel.remote, under: keyID ?? keys.sealing.id)
         guard node == sender ?? node else { throw .otherSender }
         events.append(.established(node, purpose))
         var records = RecordLayer(channel)

@@ -228,6 +228,8 @@ extension ClusterTests {
                 removed.start()
                 try await expectRemovalTold(by: removed)
 
+                try await expectNothing(of: removed, with: cluster.code ?? "", in: master)
+
                 removed.terminate()
                 _ = try await removed.running?.end()
                 let code = try await Built.run(["key", "show", "--state", remover.folder])
@@ -241,6 +243,39 @@ extension ClusterTests {
                 #expect(try await removed.status().`self` != first)
                 #expect(try await removed.status().warnings == master.status().warnings)
             }
+        }
+
+        /// Lets the removed device come back as another one with the code that it knows, while the
+        /// key before still opens: nobody lets it in, and its own key is nobody else's.
+        private func expectNothing(
+            of removed: TestAgent,
+            with code: String,
+            in member: TestAgent
+        ) async throws {
+            removed.terminate()
+            _ = try await removed.running?.end()
+            let joined = try await Built.run([
+                "join", "--new-device", code, "--state", removed.folder,
+            ])
+            #expect(joined.exit.isSuccess, "\(joined)")
+            let before = try await Built.run(["key", "show", "--state", member.folder])
+            removed.start()
+            for _ in 0..<8 {
+                try await Task.sleep(for: .seconds(1))
+                let members = try await member.status().members
+                let back = members.count { $0.name == removed.name && $0.state == "alive" }
+                #expect(back == 0, "\(members)")
+            }
+            for _ in 0..<2 {
+                _ = try await Built.run([
+                    "key", "rotate", "--state", removed.folder,
+                ])
+            }
+            try await Task.sleep(for: .seconds(5))
+            let after = try await Built.run(["key", "show", "--state", member.folder])
+            #expect(after.standardOutput == before.standardOutput)
+            let refused = try await member.status().refused
+            #expect(refused.keys.contains { $0.hasSuffix("closingKey") }, "\(refused)")
         }
 
         /// Waits until the device's doctor and its status say that it was removed.

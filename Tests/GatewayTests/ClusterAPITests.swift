@@ -255,9 +255,9 @@ struct ClusterAPITests {
         #expect(try await answer.text == "{}")
         second.close()
 
-        async let order = client.post("/api/v1/stop", json: Array("{}".utf8))
+        let order = Task { try await client.post("/api/v1/stop", json: Array("{}".utf8)) }
         try await gateway.nextCall().close()
-        let error = await #expect(throws: GatewayClientError.self) { _ = try await order }
+        let error = await #expect(throws: GatewayClientError.self) { _ = try await order.value }
         let isCut = if case .cut? = error { true } else { false }
         #expect(isCut, "\(String(describing: error))")
     }

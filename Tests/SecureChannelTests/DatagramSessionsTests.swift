@@ -304,13 +304,17 @@ private struct Network {
         var next = ring
         let out = try #require(network.devices[Network.endpoint(3)]?.identity.node)
         next.rotate(removing: out, at: 0)
+        let members = [UInt32(1), 2].compactMap {
+            network.devices[Network.endpoint($0)]?.identity.node
+        }
+        let early = next.keys(cluster: "c", at: 1, veterans: members)
         // One has the new key, the other not yet.
-        network.devices[Network.endpoint(1)]?.sessions.use(next.keys(cluster: "c", at: 1))
+        network.devices[Network.endpoint(1)]?.sessions.use(early)
         network.say("b", from: 1, to: 2)
         network.say("c", from: 2, to: 1)
         network.say("x", from: 3, to: 1)
         network.say("y", from: 1, to: 3)
-        network.devices[Network.endpoint(2)]?.sessions.use(next.keys(cluster: "c", at: 1))
+        network.devices[Network.endpoint(2)]?.sessions.use(early)
         network.say("d", from: 1, to: 2)
         for number in [UInt32(1), 2] {
             network.devices[Network.endpoint(number)]?.sessions.use(
@@ -324,6 +328,39 @@ private struct Network {
         #expect(network.received(1) == ["c", "f"])
         #expect(network.received(3) == ["a", "a"])
         #expect(network.refused(2).contains("unknownSession"))
+    }
+
+    @Test func `with the key that a removed device has nobody new comes in, on either side`() throws
+    {
+        var (network, ring) = pair()
+        network.say("a", from: 1, to: 2)
+        var next = ring
+        next.rotate(removing: NodeID(UInt128(7)), at: 0)
+        let members = [UInt32(1), 2].compactMap {
+            network.devices[Network.endpoint($0)]?.identity.node
+        }
+        for number in [UInt32(1), 2] {
+            network.devices[Network.endpoint(number)]?.sessions.use(
+                next.keys(cluster: "c", at: 1, veterans: members)
+            )
+        }
+        // Another device with the old code, who knows nothing of the new key.
+        network.add(4, ring)
+        network.say("x", from: 4, to: 1)
+        network.say("y", from: 1, to: 4)
+        #expect(network.received(1) == [])
+        #expect(network.received(4) == [])
+        #expect(network.refused(1).contains("closingKey"))
+        // Members go on, with what they have agreed on and anew.
+        network.say("b", from: 1, to: 2)
+        network.add(2, ring, try #require(network.devices[Network.endpoint(2)]?.identity))
+        network.say("c", from: 2, to: 1)
+        #expect(network.received(1) == ["c"])
+        #expect(network.refused(2).isEmpty)
+        // With the new code anybody comes in.
+        network.add(5, KeyRing(next.newest.key))
+        network.say("d", from: 5, to: 1)
+        #expect(network.received(1) == ["c", "d"])
     }
 
     @Test func `beacons open once, in order, and only with the key`() throws {

@@ -17,7 +17,7 @@ import Testing
     /// The name of the error; nil if it was taken.
     private func refusal(_ greeting: [UInt8], by ledger: inout HelloLedger) -> String? {
         do throws(SecureChannelError) {
-            _ = try ledger.take(greeting[...], Self.keys)
+            _ = try ledger.take(greeting[...], Self.keys, under: Self.keys.sealing.id)
             return nil
         } catch {
             return error.reason
@@ -38,7 +38,7 @@ import Testing
         for vector in vectors.greetings {
             let bytes = [UInt8](hex: vector.hex)
             do throws(SecureChannelError) {
-                let sender = try reader.take(bytes[...], keys)
+                let sender = try reader.take(bytes[...], keys, under: keys.opening[0].id)
                 #expect(sender.description == vector.fields?.sender, "\(vector.name)")
             } catch {
                 #expect(error.reason == vector.error, "\(vector.name)")
