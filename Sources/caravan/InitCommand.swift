@@ -108,6 +108,14 @@ struct JoinCommand: AsyncParsableCommand {
                     + "caravan join --replace CODE leaves it"
             )
         }
+        if wasRemoved, !newDevice, let ring = try location.file.read(),
+            ring.entries.contains(where: { $0.key == key })
+        {
+            throw CommandFailure(
+                "This device was removed, and the code changed then. The new one, on another "
+                    + "device: caravan key show"
+            )
+        }
         if newDevice || wasRemoved { try DeviceKeyFile.putAside(in: location.stateFolder) }
         try location.file.write(KeyRing(key))
         location.farewells.remove()

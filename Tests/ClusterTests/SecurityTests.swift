@@ -234,7 +234,7 @@ extension ClusterTests {
                 _ = try await removed.running?.end()
                 let code = try await Built.run(["key", "show", "--state", remover.folder])
                 let joined = try await Built.run([
-                    "join", code.standardOutput.filter { !$0.isNewline },
+                    "join", "--replace", code.standardOutput.filter { !$0.isNewline },
                     "--state", removed.folder,
                 ])
                 #expect(joined.exit.isSuccess, "\(joined)")
@@ -254,6 +254,9 @@ extension ClusterTests {
         ) async throws {
             removed.terminate()
             _ = try await removed.running?.end()
+            let old = try await Built.run(["join", code, "--state", removed.folder])
+            #expect(old.exit == .exited(code: 1))
+            #expect(old.standardError.contains("the code changed then"), "\(old)")
             let joined = try await Built.run([
                 "join", "--new-device", code, "--state", removed.folder,
             ])
