@@ -247,24 +247,15 @@ final class AgentBackend: GatewayBackend {
                 message: snapshot.report?.message ?? "No model was launched"
             )
         }
-        switch service {
-        case .gateway:
-            // Without a ballot: what the master is asked may be to give way, and under its ballot
-            // the stream would be closed, before its answer, when it obeys another one.
-            return try await services.connect(
-                to: .gateway,
-                ballot: nil,
-                of: master.node,
-                at: member.endpoint
-            )
-        case .llamaServer:
-            return try await services.connect(
-                to: .llamaServer,
-                ballot: master,
-                of: master.node,
-                at: member.endpoint
-            )
-        }
+        let isGateway = service == .gateway
+        return try await services.connect(
+            to: isGateway ? .gateway : .llamaServer,
+            // What the master's gateway is asked may be to give way: under its ballot the stream
+            // would be closed, before its answer, when it obeys another one.
+            ballot: isGateway ? nil : master,
+            of: master.node,
+            at: member.endpoint
+        )
     }
 
     func refused(_ reason: String, detail: String) {

@@ -97,9 +97,11 @@ actor KeyKeeper {
     private func take(_ new: KeyRing, from source: String) -> Bool {
         guard new.isNewer(than: ring) else { return false }
         // Now: they have no other keys than those that are about to go.
-        sayFarewell(new)
-        if let members, !new.removed.allSatisfy(ring.removed.contains) {
-            veterans = members().map(\.node)
+        let out = new.removed.filter { !ring.removed.contains($0) }
+        if !out.isEmpty, let members {
+            let present = members()
+            veterans = present.map(\.node)
+            sayFarewell(to: present.filter { out.contains($0.node) }, out, new.version)
         }
         ring = new
         if removedBy != nil, !new.removed.contains(own) {
@@ -138,14 +140,13 @@ actor KeyKeeper {
         hand(ring.encoded(at: ClusterKeyFile.now), to: node, at: endpoint)
     }
 
-    private func sayFarewell(_ new: KeyRing) {
-        let out = new.removed.filter { !ring.removed.contains($0) }
-        guard let members, let farewell = Farewell(version: new.version, removed: out) else {
-            return
-        }
-        for member in members() where out.contains(member.node) {
-            hand(farewell.encoded(), to: member.node, at: member.endpoint)
-        }
+    private func sayFarewell(
+        to members: [(node: NodeID, endpoint: Endpoint)],
+        _ out: [NodeID],
+        _ version: UInt64
+    ) {
+        guard let farewell = Farewell(version: version, removed: out) else { return }
+        for member in members { hand(farewell.encoded(), to: member.node, at: member.endpoint) }
     }
 
     private func hand(_ bytes: [UInt8], to node: NodeID, at endpoint: Endpoint) {

@@ -220,31 +220,27 @@ extension LaunchMachine {
         }
     }
 
-    /// Whether all have said lately that they work for this session; the others are asked again.
+    /// Asks workers again whose word, that they work for this session, is old.
     ///
     /// One RPC server may be reached long after another worker's word, and that one may have been
     /// cut off and taken by somebody else meanwhile.
-    private mutating func areConfirmed(
-        at now: Instant,
-        _ effects: inout [LaunchEffect]
-    ) -> Bool {
-        guard let attempt else { return false }
-        var areAll = true
-        for (index, worker) in attempt.workers.enumerated() {
-            if let moment = worker.confirmedAt, now - moment <= Self.confirmationLimit { continue }
-            areAll = false
-            self.attempt?.workers[index].confirmedAt = nil
-            order(worker.node, to: true, &effects)
+    private mutating func askAgain(_ places: [Int], _ effects: inout [LaunchEffect]) {
+        guard let attempt else { return }
+        for place in places {
+            self.attempt?.workers[place].confirmedAt = nil
+            order(attempt.workers[place].node, to: true, &effects)
         }
-        if !areAll { effects.append(.setTimer(.probesDone, after: Self.probesLimit)) }
-        return areAll
+        effects.append(.setTimer(.probesDone, after: Self.probesLimit))
     }
 
     private mutating func checkProbes(at now: Instant, _ effects: inout [LaunchEffect]) {
         guard let attempt, attempt.phase == .checkingWorkers,
-            attempt.workers.allSatisfy({ $0.deviceCount != nil && $0.confirmedAt != nil }),
-            areConfirmed(at: now, &effects)
+            attempt.workers.allSatisfy({ $0.deviceCount != nil && $0.confirmedAt != nil })
         else { return }
+        let stale = attempt.workers.indices.filter { place in
+            attempt.workers[place].confirmedAt.map { now - $0 > Self.confirmationLimit } ?? true
+        }
+        guard stale.isEmpty else { return askAgain(stale, &effects) }
         effects.append(.cancelTimer(.probesDone))
         if !attempt.workers.isEmpty {
             let duration = now - (attempt.checkingBegan ?? now)

@@ -63,8 +63,9 @@ struct LeaseOracle {
         else { return }
         watches[host.index].answered[member] = now
         // Who is new and silent counts from some moment on: until then these are a majority.
-        let watch = watches[host.index]
-        if watch.voters == nil, watch.answered.count < watch.presentSince.count - 1 {
+        if watches[host.index].voters == nil,
+            watches[host.index].answered.count < watches[host.index].presentSince.count - 1
+        {
             count(host, at: now)
         }
     }
