@@ -24,6 +24,9 @@ final class RPCDoorFilter: RelayFilter {
     /// What passes in the payload of the request that is under way.
     private var passing = Passing.other
     private var openQuestion: RPCAllocQuestion?
+    private var gathering = RPCGathering()
+    /// What passed last was the end of an answer.
+    private var hasAnswered = false
     private var replyPassing = ReplyPassing.through
 
     private enum Passing {
@@ -73,7 +76,13 @@ final class RPCDoorFilter: RelayFilter {
         if let problem { throw RelayFilterError(problem) }
     }
 
-    func ended(_ side: RelaySide, toFirst: inout [UInt8], toSecond: inout [UInt8]) {}
+    func ended(_ side: RelaySide, toFirst: inout [UInt8], toSecond: inout [UInt8]) {
+        if side == .first { gathering.flush(to: &toSecond) }
+    }
+
+    /// llama-server goes on with what it has begun, and after an answer, with this worker or the
+    /// next.
+    var expectsMore: Bool { gathering.isKeeping || hasAnswered }
 
     // MARK: - What llama-server asks
 
@@ -93,11 +102,11 @@ final class RPCDoorFilter: RelayFilter {
                 counts.noteAnswered()
             } else {
                 forward(header, &toSecond)
-                toSecond += payload
+                gathering.add(payload[...], to: &toSecond)
             }
         case .payload(let slice):
             count(slice.count)
-            toSecond += slice
+            gathering.add(slice, to: &toSecond)
         case .ends: break
         }
     }
@@ -158,7 +167,11 @@ final class RPCDoorFilter: RelayFilter {
         passing =
             command == RPCCommand.setTensor.rawValue
             ? .tensor(prefixLeft: RPCSetTensor.prefixByteCount) : .other
-        header.encode(into: &toSecond)
+        hasAnswered = false
+        gathering.begins(command, isJudged: conversation.isJudged)
+        var bytes: [UInt8] = []
+        header.encode(into: &bytes)
+        gathering.add(bytes[...], to: &toSecond)
     }
 
     private func count(_ byteCount: Int) {
@@ -205,6 +218,7 @@ final class RPCDoorFilter: RelayFilter {
         case .ends:
             isWorkerGreetingAwaited = false
             conversation.isAnswered()
+            hasAnswered = conversation.isJudged && conversation.awaitedCount == 0
         }
         return nil
     }

@@ -3,10 +3,13 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+void cposix_yield(void) { sched_yield(); }
 
 int64_t cposix_monotonic_nanoseconds(void) {
     struct timespec time;

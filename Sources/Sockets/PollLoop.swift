@@ -20,6 +20,7 @@ package final class PollLoop: AgentLoop {
     private let timers = Mutex(TimerHeap())
     private let watched = Mutex(WatchedDescriptors())
     private let ended = Latch()
+    private let wakesUntil = Atomic<Int64>(0)
 
     private static let lastTag = Atomic<UInt64>(0)
 
@@ -142,6 +143,31 @@ extension PollLoop {
     }
 }
 
+// MARK: Staying awake
+
+extension PollLoop {
+    /// Looks for what happens again and again, for so long, instead of sleeping.
+    ///
+    /// For what is about to come: to be woken costs more than a short wait. Others run first.
+    func stayAwake(for duration: Duration) {
+        precondition(isCurrent, "a loop is kept awake on the loop")
+        wakesUntil.store((now + duration).nanoseconds, ordering: .relaxed)
+    }
+
+    /// Whether the thread has let others run, and should look again.
+    private func isAwake() -> Bool {
+        let end = wakesUntil.load(ordering: .relaxed)
+        guard end > 0 else { return false }
+        readClock()
+        guard now.nanoseconds < end else {
+            wakesUntil.store(0, ordering: .relaxed)
+            return false
+        }
+        cposix_yield()
+        return true
+    }
+}
+
 // MARK: Descriptors
 
 extension PollLoop {
@@ -213,7 +239,7 @@ extension PollLoop {
     /// How long the poll may take; from here on, new work wakes it up.
     private func pollTime(_ batch: borrowing WorkBatch) -> Int32 {
         if !batch.isEmpty { return 0 }
-        if !queue.withLock({ $0.fallAsleep() }) { return 0 }
+        if isAwake() || !queue.withLock({ $0.fallAsleep() }) { return 0 }
         guard let deadline = timers.withLock({ $0.nextDeadline }) else { return -1 }
         readClock()
         // Rounded up: a poll that returns too early would only be repeated.

@@ -203,11 +203,13 @@ package enum RelayLimits {
     ///
     /// At most two such pieces of a pair wait in each direction, and a record that is not whole;
     /// idle pairs hold no memory.
-    package static let directionByteLimit = RecordLayer.plainByteLimit
+    package static let directionByteLimit = 128 << 10
     /// How long a local server may take to accept a connection.
     package static let connectLimit: Duration = .seconds(5)
     /// How many reads of one direction are done before others get their turn.
     static let readBatchLimit = 4
+    /// How long a relay looks on without sleeping where more is on its way.
+    static let patience: Duration = .microseconds(200)
 }
 
 /// How a pair ended, and what passed through it.

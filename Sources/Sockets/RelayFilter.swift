@@ -28,6 +28,9 @@ package protocol RelayFilter: AnyObject {
     /// Whether more is read from a side now.
     func takesMore(from side: RelaySide) -> Bool
 
+    /// Whether something is about to come, for which it pays to stay awake some microseconds.
+    var expectsMore: Bool { get }
+
     /// Whether the filter has something for a side that it did not say in `pass`.
     func hasMore(for side: RelaySide) -> Bool
 
@@ -49,6 +52,8 @@ extension RelayFilter {
     package func begin(wake: @escaping @Sendable () -> Void) {}
 
     package func takesMore(from side: RelaySide) -> Bool { true }
+
+    package var expectsMore: Bool { false }
 
     package func hasMore(for side: RelaySide) -> Bool { false }
 

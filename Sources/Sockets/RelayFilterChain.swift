@@ -39,6 +39,8 @@ package final class RelayFilterChain: RelayFilter {
         filters.allSatisfy { $0.takesMore(from: side) }
     }
 
+    package var expectsMore: Bool { filters.contains { $0.expectsMore } }
+
     package func hasMore(for side: RelaySide) -> Bool {
         filters.contains { $0.hasMore(for: side) }
     }

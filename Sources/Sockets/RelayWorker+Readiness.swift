@@ -30,20 +30,33 @@ extension RelayWorker {
                 let status = cposix_connect_result(pair[side].number)
                 throw status < 0 ? StreamClosure(connected: -status) : .reset
             } else {
-                try pass(from: .first, of: pair)
-                if pair.opening != nil, side == .first, events.contains(.hangup) { throw .ended }
-                if pair.opening == nil {
-                    try pass(from: .second, of: pair)
-                } else {
-                    _ = try writePending(.second, pair)
-                }
+                try pass(on: events, side, pair)
                 muteIfSpent(events, side, pair)
+                if pair.filter?.expectsMore == true { loop.stayAwake(for: RelayLimits.patience) }
             }
             if pair.fromFirst.isShut, pair.toFirst.isShut { throw .ended }
             askForSecond(id, pair)
             try updateInterests(id, pair)
         } catch {
             finish(id, error)
+        }
+    }
+
+    /// Moves what the events allow; a side that has nothing is not asked for it in vain.
+    private func pass(
+        on events: PollEvents,
+        _ side: RelaySide,
+        _ pair: RelayPair
+    ) throws(StreamClosure) {
+        guard pair.opening == nil else {
+            try pass(from: .first, of: pair)
+            if side == .first, events.contains(.hangup), pair.opening != nil { throw .ended }
+            _ = try writePending(.second, pair)
+            return
+        }
+        if events.wantReading { try pass(from: side, of: pair) }
+        if events.wantWriting || pair.filter?.hasMore(for: side) == true {
+            try pass(from: side.other, of: pair)
         }
     }
 

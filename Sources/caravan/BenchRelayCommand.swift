@@ -16,7 +16,8 @@ struct BenchRelayCommand: AsyncParsableCommand {
             it.
 
             Then three agents each with --exposure relay and --exposure direct run a model with \
-            random weights, and answer in turn. Their memory is watched from before the launch on:
+            random weights, and answer in turn; the ratio is the median of the rounds', in each of \
+            which both answer twice. Their memory is watched from before the launch on:
               caravan bench relay --model-size 500MB --tokens 200
 
             Everything is done on this machine, in one run; nothing is left behind.
@@ -118,8 +119,10 @@ struct RelayReport: Codable, Sendable {
         var modelBytes: UInt64
         var relayTokensPerSecond: Double
         var directTokensPerSecond: Double
-        /// Relay divided by direct.
+        /// Relay divided by direct, the median of the rounds'.
         var ratio: Double
+        var lowestRatio: Double
+        var highestRatio: Double
         /// How much more memory of its own an agent had than before the launch, the most of all.
         var relayMemoryBytes: UInt64
         var directMemoryBytes: UInt64
@@ -144,7 +147,9 @@ struct RelayReport: Codable, Sendable {
             "a model of \(ByteCount(generation.modelBytes)) on two workers, tokens/s: relay "
                 + "\(rounded(generation.relayTokensPerSecond, 10)), direct "
                 + "\(rounded(generation.directTokensPerSecond, 10)), ratio "
-                + "\(rounded(generation.ratio, 1000))",
+                + "\(rounded(generation.ratio, 1000)) (rounds: "
+                + "\(rounded(generation.lowestRatio, 1000)) to "
+                + "\(rounded(generation.highestRatio, 1000)))",
             "memory of an agent above idle, the most seen: relay "
                 + "\(rounded(Double(generation.relayMemoryBytes) / 1048576, 10)) MiB, direct "
                 + "\(rounded(Double(generation.directMemoryBytes) / 1048576, 10)) MiB",

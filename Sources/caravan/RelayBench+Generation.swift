@@ -47,24 +47,40 @@ struct GenerationBench: Sendable {
     ) async throws -> RelayReport.Generation {
         let relayMemory = try await launch(relay)
         let directMemory = try await launch(direct)
-        var (relayRates, directRates): ([Double], [Double]) = ([], [])
         // Nothing is measured before both have answered once.
         _ = try await rate(relay)
         _ = try await rate(direct)
+        var measured: [Round] = []
         for _ in 0..<rounds {
-            relayRates.append(try await rate(relay))
-            directRates.append(try await rate(direct))
+            // A machine that gets slower or faster does so to both.
+            let first = try await rate(relay)
+            let both = [try await rate(direct), try await rate(direct)]
+            measured.append(Round(relay: [first, try await rate(relay)], direct: both))
         }
-        let relayRate = BenchReport.median(relayRates) ?? 0
-        let directRate = BenchReport.median(directRates) ?? 0
+        let ratios = measured.map(\.ratio).sorted()
         return RelayReport.Generation(
             modelBytes: modelSize.bytes,
-            relayTokensPerSecond: relayRate,
-            directTokensPerSecond: directRate,
-            ratio: relayRate / directRate,
+            relayTokensPerSecond: BenchReport.median(measured.flatMap(\.relay)) ?? 0,
+            directTokensPerSecond: BenchReport.median(measured.flatMap(\.direct)) ?? 0,
+            ratio: BenchReport.median(ratios) ?? 0,
+            lowestRatio: ratios.first ?? 0,
+            highestRatio: ratios.last ?? 0,
             relayMemoryBytes: relayMemory.stop(),
             directMemoryBytes: directMemory.stop()
         )
+    }
+
+    /// Tokens per second, each way asked twice.
+    private struct Round {
+        let relay: [Double]
+        let direct: [Double]
+
+        /// How long the same takes directly, divided by how long it takes through the relay.
+        var ratio: Double { Self.time(direct) / Self.time(relay) }
+
+        private static func time(_ rates: [Double]) -> Double {
+            rates.reduce(0) { $0 + 1 / $1 }
+        }
     }
 
     /// Runs the model on a new cluster, and watches its memory from before the launch on.

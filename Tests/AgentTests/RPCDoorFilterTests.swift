@@ -141,10 +141,36 @@ import Testing
         let side = side()
         _ = try side.pass(request(14, zeros), from: .first)
         let tensor = request(6, [UInt8](repeating: 5, count: 305 + 1000))
-        let passed = try side.pass(tensor, from: .first)
-        #expect(passed.forth == request(14, zeros) + tensor)
+        #expect(try side.pass(tensor, from: .first).forth == request(14, zeros))
         #expect(counts.weightByteCount == 1000)
         #expect(counts.askedCount == 0)
+        #expect(side.filter.expectsMore)
+        let graph = request(16, [UInt8](repeating: 7, count: 12))
+        #expect(try side.pass(graph, from: .first).forth == tensor + graph)
+        #expect(!side.filter.expectsMore)
+    }
+
+    @Test func `what waits for its graph goes out when llama-server has sent all`() throws {
+        let side = side()
+        let tensor = request(6, [UInt8](repeating: 5, count: 305 + 10))
+        _ = try side.pass(request(14, zeros), from: .first)
+        _ = try side.pass(tensor, from: .first)
+        var (back, forth): ([UInt8], [UInt8]) = ([], [])
+        side.filter.ended(.first, toFirst: &back, toSecond: &forth)
+        #expect(forth == tensor && back.isEmpty)
+    }
+
+    @Test func `after an answer more is expected, until the next question is asked`() throws {
+        let side = side()
+        let question = request(8, [UInt8](repeating: 1, count: 312))
+        _ = try side.pass(request(14, zeros), from: .first)
+        _ = try side.pass(question, from: .first)
+        _ = try side.pass(reply([8, 0, 0, 0] + zeros), from: .second)
+        #expect(!side.filter.expectsMore)
+        _ = try side.pass(reply([1, 2]), from: .second)
+        #expect(side.filter.expectsMore)
+        _ = try side.pass(question, from: .first)
+        #expect(!side.filter.expectsMore)
     }
 
     @Test func `after an unknown command everything passes`() throws {

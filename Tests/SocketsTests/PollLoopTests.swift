@@ -159,6 +159,33 @@ extension SocketsTests {
         }
 
         @Test(arguments: PollMechanism.allCases)
+        func `a loop that stays awake does all its work, and sleeps when the time is over`(
+            mechanism: PollMechanism
+        ) async throws {
+            try await withLoop(mechanism) { loop in
+                let done = Recorder<Int>()
+                loop.execute {
+                    loop.stayAwake(for: .milliseconds(50))
+                    loop.schedule(after: .milliseconds(10)) { done.append(1) }
+                }
+                loop.execute { done.append(0) }
+                try await eventually { done.all == [0, 1] }
+                try await Task.sleep(for: .milliseconds(100))
+                let before = loop.executeAndWait { Self.threadTime() }
+                try await Task.sleep(for: .milliseconds(400))
+                let used = loop.executeAndWait { Self.threadTime() } - before
+                #expect(used < .milliseconds(200), "a loop that did not sleep would use all")
+            }
+        }
+
+        /// How long the calling thread has computed.
+        private static func threadTime() -> Duration {
+            var time = timespec()
+            unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+            return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+        }
+
+        @Test(arguments: PollMechanism.allCases)
         func `an idle loop uses no processor time`(mechanism: PollMechanism) async throws {
             try await withLoop(mechanism) { loop in
                 let before = loop.executeAndWait { threadSwitches() }
