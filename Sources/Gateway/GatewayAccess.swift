@@ -63,15 +63,16 @@ struct GatewayAccess: Sendable {
         try refuseCrossSite(head, route)
         // The page itself tells nothing, and has to be there for somebody to log in.
         guard let needed = route.access else { return }
-        switch Self.bearer(head).flatMap({ tokens.kind(of: $0) }) {
+        let bearer = Self.bearer(head)
+        switch bearer.flatMap({ tokens.kind(of: $0) }) {
         case .admin?: return
         case .api?:
             guard needed == .api else { throw .adminTokenNeeded }
         case nil:
             guard isOpen || (caller.isOnThisMachine && !Self.isForwarded(head)) else {
-                throw .tokenNeeded
+                throw bearer == nil ? .tokenNeeded : .tokenUnknown
             }
-            guard Self.isUnmistakable(head.authority) else { throw .hostNotAllowed }
+            guard Self.isUnmistakable(head.authority) else { throw .hostNotAllowed(at: caller.local) }
         }
     }
 
@@ -167,6 +168,17 @@ extension APIError {
         """
     )
 
+    /// As `tokenNeeded`, for who has sent one.
+    static let tokenUnknown = APIError(
+        .unauthorized,
+        "token_needed",
+        """
+        The token that was sent does not count at this agent. A token counts at the agent of the \
+        device that made it, until it is removed: `caravan token list` shows there which do, and \
+        `caravan token create NAME` makes another.
+        """
+    )
+
     static let adminTokenNeeded = APIError(
         .forbidden,
         "admin_token_needed",
@@ -176,14 +188,19 @@ extension APIError {
         """
     )
 
-    static let hostNotAllowed = APIError(
-        .forbidden,
-        "host_not_allowed",
-        """
-        Without a token this machine is asked by its address or as localhost only, so that a \
-        page of another site cannot pose as it. Use http://127.0.0.1:52415, or a token.
-        """
-    )
+    /// - Parameter address: where the request came in.
+    static func hostNotAllowed(at address: IPAddress?) -> APIError {
+        let instead =
+            address.map { "Ask it as \($0.unmapped), at the same port," } ?? "Ask it so,"
+        return APIError(
+            .forbidden,
+            "host_not_allowed",
+            """
+            Without a token this machine is asked by its address or as localhost only, so that a \
+            page of another site cannot pose as it. \(instead) or send a token.
+            """
+        )
+    }
 
     static let ambiguousHost = APIError(
         .badRequest,

@@ -72,9 +72,10 @@ struct DevicesCommand: AsyncParsableCommand {
             }
             ring.rotate(removing: node, at: ClusterKeyFile.now)
             try location.file.write(ring)
+            let called = device == node.description ? device : "\(device) (\(node))"
             print(
                 """
-                \(device) (\(node)) is out. The others hear of it as soon as this device's agent \
+                \(called) is out. The others hear of it as soon as this device's agent \
                 tells them, within seconds. For devices that are off now, the new join code:
 
                   \(JoinCode.text(for: ring.newest.key))
@@ -92,10 +93,10 @@ struct DevicesCommand: AsyncParsableCommand {
                 throw CommandFailure("No device is called \(device); there are \(names)")
             }
             guard named.count == 1 else {
-                let nodes = named.map(\.id).joined(separator: ", ")
+                let nodes = named.map { "\($0.id) (\($0.state), \($0.address))" }
                 throw CommandFailure(
                     "Several devices are called \(device): name one by its node, "
-                        + nodes
+                        + nodes.joined(separator: " or ")
                 )
             }
             return node

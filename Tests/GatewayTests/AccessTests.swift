@@ -112,6 +112,9 @@ struct AccessTests {
             [Self.remote, "Authorization: \(value)"]
         )
         #expect(Self.verdict(answer) == "401 token_needed")
+        // Who has sent one is told that it does not count, and not to send one.
+        let isSent = value.hasPrefix("Bearer") && value.count > "Bearer ".count
+        #expect(answer.contains("does not count at this agent") == isSent)
     }
 
     @Test func `a token admits from elsewhere, under any name`() async throws {

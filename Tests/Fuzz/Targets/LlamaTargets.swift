@@ -23,6 +23,10 @@ extension FuzzTarget {
             let pieces = Array(bytes.dropFirst()).pieces
             let whole = frames(kind, prefixByteCount, [pieces.flatMap { $0 }])
             let cut = frames(kind, prefixByteCount, pieces)
+            try expect(
+                whole.gathered == whole.bytes,
+                "what waits for its graph goes out as something else"
+            )
             try expect(whole == cut, "the pieces in which a side arrives change what it says")
             let written = whole.bytes
             try expect(
@@ -102,6 +106,8 @@ extension FuzzTarget {
     /// One side of a relay, taken apart.
     private struct Frames: Equatable {
         var bytes: [UInt8] = []
+        /// The same, after some of it has waited.
+        var gathered: [UInt8] = []
         var beginnings: [RPCHeader] = []
         var prefixes: [[UInt8]] = []
         var endCount = 0
@@ -115,28 +121,39 @@ extension FuzzTarget {
     ) -> Frames {
         var reader = RPCFrameReader(kind)
         var frames = Frames()
+        var gathering = RPCGathering()
+        func pass(_ bytes: [UInt8]) {
+            frames.bytes += bytes
+            gathering.add(bytes[...], to: &frames.gathered)
+        }
         for piece in pieces {
             var rest = piece[...]
             do throws(RPCFramingError) {
                 while let event = try reader.next(&rest) {
                     switch event {
                     case .begins(let header):
-                        header.encode(into: &frames.bytes)
+                        if case .request(let command, _) = header {
+                            gathering.begins(command, isJudged: true)
+                        }
+                        var bytes: [UInt8] = []
+                        header.encode(into: &bytes)
+                        pass(bytes)
                         frames.beginnings.append(header)
                         reader.collect(prefixByteCount: prefixByteCount)
                     case .prefix(let prefix):
-                        frames.bytes += prefix
+                        pass(prefix)
                         frames.prefixes.append(prefix)
                         _ = try? RPCSetTensor(prefix)
-                    case .payload(let slice): frames.bytes += slice
+                    case .payload(let slice): pass(Array(slice))
                     case .ends: frames.endCount += 1
                     }
                 }
             } catch {
                 frames.isRefused = true
-                return frames
+                break
             }
         }
+        gathering.flush(to: &frames.gathered)
         return frames
     }
 }
