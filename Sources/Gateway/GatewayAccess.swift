@@ -72,7 +72,9 @@ struct GatewayAccess: Sendable {
             guard isOpen || (caller.isOnThisMachine && !Self.isForwarded(head)) else {
                 throw bearer == nil ? .tokenNeeded : .tokenUnknown
             }
-            guard Self.isUnmistakable(head.authority) else { throw .hostNotAllowed(at: caller.local) }
+            guard Self.isUnmistakable(head.authority) else {
+                throw .hostNotAllowed(at: caller.local)
+            }
         }
     }
 
