@@ -104,8 +104,10 @@ private struct TensorSession {
     }
 
     /// Weights of some size, alike when their action is.
+    ///
+    /// Just large enough to be announced: three of them fill the window.
     private func tensor(_ action: [UInt8]) -> [UInt8] {
-        let byteCount = 17_000 + 300 * Int(action.last ?? 0)
+        let byteCount = PieceLimits.tensorByteMinimum + 40 * Int(action.last ?? 0)
         let data = [UInt8](repeating: UInt8(action.count), count: byteCount)
         var bytes: [UInt8] = [6]
         bytes.append(littleEndian: UInt64(305 + byteCount))
