@@ -94,7 +94,12 @@ package struct EngineLocator: Sendable {
 
     /// The programs of the engine in a folder; nil when llama-server is not there.
     func programs(in folder: String) throws(EngineError) -> EnginePrograms? {
-        if let bundle = try EngineBundle.programs(in: folder) { return bundle }
+        // The programs of an installed engine start with its loader only, whichever of its two
+        // folders was named.
+        let installed =
+            lastComponent(folder) == EngineBundle.libraryFolder
+            ? parentFolder(trimmed(folder)) : folder
+        if let bundle = try EngineBundle.programs(in: installed) { return bundle }
         for binaries in [folder, folder + "/bin", folder + "/build/bin"] {
             let path = binaries + "/" + Self.serverName
             guard FileManager.default.isExecutableFile(atPath: path) else { continue }
@@ -144,6 +149,10 @@ func folderContents(_ folder: String) -> [String] {
 
 func lastComponent(_ path: String) -> String {
     path.split(separator: "/").last.map(String.init) ?? path
+}
+
+private func trimmed(_ path: String) -> String {
+    path.last == "/" ? trimmed(String(path.dropLast())) : path
 }
 
 func parentFolder(_ path: String) -> String {

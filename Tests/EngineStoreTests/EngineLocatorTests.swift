@@ -83,6 +83,11 @@ import Testing
             ]
         )
         #expect(command.environment["LD_PRELOAD"] == .some(nil))
+        // Its folder of programs is named as easily as the one above.
+        for name in [library, library + "/"] {
+            let named = try await locator(explicit: name).locate()
+            #expect(named.programs.rpcServer.command(["-p", "1"]).arguments == command.arguments)
+        }
     }
 
     @Test func `an engine without RPC is refused with instructions`() async throws {
