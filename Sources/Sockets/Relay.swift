@@ -199,7 +199,8 @@ package struct RelayOptions: Sendable {
 package enum RelayLimits {
     /// How many pairs a relay serves; further ones are closed at once.
     package static let pairLimit = 512
-    /// How many bytes are read at once: one record's worth.
+    /// How many bytes are read at once, so that an answer of 64 KiB (the odds of a vocabulary of
+    /// 16,384) with its length goes in one piece: a rest of a few bytes would be waited for.
     ///
     /// At most two such pieces of a pair wait in each direction, and a record that is not whole;
     /// idle pairs hold no memory.

@@ -141,7 +141,7 @@ void cposix_wake_clear(int read_end);
 
 // On a clock that never goes back and counts the time that the machine sleeps.
 int64_t cposix_monotonic_nanoseconds(void);
-/// Lets others run on this processor, if they want to.
+// Lets others run on this processor, if they want to.
 void cposix_yield(void);
 // Starts a detached thread that receives no signals: they belong to the main thread.
 int cposix_thread_start(void (*body)(void *), void *context, const char *name);
