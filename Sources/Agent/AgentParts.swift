@@ -99,7 +99,7 @@ final class AgentParts: Sendable {
             loop: loop,
             warnings: Self.warnings(ring, exposure)
         )
-        let models = ModelsFolder(configuration.modelsFolder, loop: loop)
+        let models = ModelsFolder(configuration.modelsFolder, of: configuration.name, loop: loop)
         let children = EngineChildren(engine: engine, models: models, loop: loop)
         let servers = Self.servers(configuration, exposure, address)
         tensors = Self.tensorStore(configuration, observer)

@@ -11,14 +11,17 @@ import SystemPackage
 /// The GGUF files of a device.
 package final class ModelsFolder: ModelSource {
     package let path: String
+    /// The name of the device whose folder this is.
+    private let device: String
     private let loop: any AgentLoop
     private let queue = DispatchQueue(label: "caravan.models")
 
     /// How many models are listed.
     private static let listLimit = 1000
 
-    init(_ path: String, loop: any AgentLoop) {
+    init(_ path: String, of device: String, loop: any AgentLoop) {
         self.path = path
+        self.device = device
         self.loop = loop
     }
 
@@ -47,9 +50,9 @@ package final class ModelsFolder: ModelSource {
         let path = file(of: model.name)
         guard FileManager.default.isReadableFile(atPath: path) else {
             throw LaunchProblem(
-                "The model \(model.name) is not on the master (looked for \(path)): fetch it there with "
-                    + "`caravan model get \(model.fileName)`, or start the agent with "
-                    + "--models FOLDER"
+                "The model \(model.name) is not on the master, \(device) (looked for \(path)): "
+                    + "fetch it there with `caravan model get \(model.fileName)`, or start the "
+                    + "agent with --models FOLDER"
             )
         }
         return try Self.facts(ofFile: path)
