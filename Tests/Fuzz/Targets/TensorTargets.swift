@@ -1,3 +1,4 @@
+import FoundationEssentials
 import LlamaRPC
 import Primitives
 import TensorPieces
@@ -24,7 +25,9 @@ extension FuzzTarget {
             var session = TensorSession()
             for action in bytes.measuredPieces { try session.perform(action) }
             try session.finish()
-            try expect(session.written == session.said, "other bytes arrive than were sent")
+            // As data: instrumented, a loop over the bytes takes two thirds of the time.
+            let isSame = Data(session.written) == Data(session.said)
+            try expect(isSame, "other bytes arrive than were sent")
         },
     ]
 
