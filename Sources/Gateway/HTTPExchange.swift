@@ -69,15 +69,18 @@ struct HTTPExchange {
         _ body: ByteBuffer,
         _ read: (HTTPResponseHead, ResponseParts) async throws -> Void
     ) async throws {
+        var whole: [HTTPClientRequestPart] = [.head(request)]
+        if body.readableBytes > 0 { whole.append(.body(.byteBuffer(body))) }
+        whole.append(.end(nil))
         try await connection.executeThenClose { inbound, outbound in
             do {
-                try await outbound.write(.head(request))
-                if body.readableBytes > 0 { try await outbound.write(.body(.byteBuffer(body))) }
-                try await outbound.write(.end(nil))
+                // In one piece: a head alone is a whole GET, which may be answered, and the
+                // connection closed, before its end is written.
+                try await outbound.write(contentsOf: whole)
             } catch let error as CancellationError {
                 throw error
             } catch {
-                throw ExchangeFailure.cut
+                // Who refuses a request need not read it: the answer may be here nonetheless.
             }
             let parts = ResponseParts(inbound.makeAsyncIterator())
             try await read(try await parts.head(), parts)

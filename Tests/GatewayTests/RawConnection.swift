@@ -61,9 +61,12 @@ final class RawConnection: Sendable {
         let wanted = Data(part.utf8)
         let searched = Mutex(0)
         await wait { state in
-            let start = searched.withLock { $0 }
-            searched.withLock { $0 = max(start, state.bytes.count - wanted.count + 1) }
-            return state.isClosed || Data(state.bytes[start...]).range(of: wanted) != nil
+            // What was found is found again: who waits looks once more when there is news.
+            searched.withLock { start in
+                guard Data(state.bytes[start...]).range(of: wanted) == nil else { return true }
+                start = max(start, state.bytes.count - wanted.count + 1)
+                return state.isClosed
+            }
         }
         return text
     }
