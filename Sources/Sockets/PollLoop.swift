@@ -154,8 +154,8 @@ extension PollLoop {
         wakesUntil.store((now + duration).nanoseconds, ordering: .relaxed)
     }
 
-    /// Whether the thread has let others run, and should look again.
-    private func isAwake() -> Bool {
+    /// Lets others run; false, and nothing happens, if the loop need not stay awake.
+    private func waitAwake() -> Bool {
         let end = wakesUntil.load(ordering: .relaxed)
         guard end > 0 else { return false }
         readClock()
@@ -239,7 +239,7 @@ extension PollLoop {
     /// How long the poll may take; from here on, new work wakes it up.
     private func pollTime(_ batch: borrowing WorkBatch) -> Int32 {
         if !batch.isEmpty { return 0 }
-        if isAwake() || !queue.withLock({ $0.fallAsleep() }) { return 0 }
+        if waitAwake() || !queue.withLock({ $0.fallAsleep() }) { return 0 }
         guard let deadline = timers.withLock({ $0.nextDeadline }) else { return -1 }
         readClock()
         // Rounded up: a poll that returns too early would only be repeated.

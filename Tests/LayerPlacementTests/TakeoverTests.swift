@@ -4,7 +4,6 @@ import Testing
 
 @testable import LayerPlacement
 
-private let model = WantedModel(name: "tiny.gguf", context: 512)
 private let other = WantedModel(name: "other.gguf")
 
 /// Masters come and go.
