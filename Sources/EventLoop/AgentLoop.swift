@@ -9,6 +9,9 @@ package protocol AgentLoop: SerialExecutor, TaskExecutor {
     /// The moment at which the callback that is running now began.
     var now: Instant { get }
 
+    /// Whether the caller runs on the loop.
+    var isCurrent: Bool { get }
+
     /// Runs the action on the loop, once, at least `delay` from now. Only called on the loop.
     @discardableResult
     func schedule(after delay: Duration, _ action: @escaping @Sendable () -> Void) -> LoopTimer

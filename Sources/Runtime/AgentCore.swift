@@ -257,10 +257,10 @@ package final class AgentCore: Sendable {
     package var own: Member { membership.assumeIsolated { $0.machine.own } }
 
     /// The others, which are looked at without a copy of all that is known of them.
-    package var others: MemberTable { membership.assumeIsolated { $0.machine.others } }
+    package var others: MemberTable { membership.currentOthers() }
 
     /// The master obeyed now.
-    package var master: Ballot? { placement.assumeIsolated { $0.obeyed } }
+    package var master: Ballot? { placement.currentlyObeyed() }
 
     package func snapshot() -> CoreSnapshot {
         CoreSnapshot(

@@ -6,7 +6,7 @@ import Wire
 
 /// Carries the election machine.
 package actor Election {
-    private nonisolated let world: World
+    nonisolated let world: World
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
         world.loop.executor
     }
@@ -188,7 +188,7 @@ package actor Election {
     private func perform(_ effect: ElectionEffect) {
         switch effect {
         case .send(let message, let node):
-            membership.assumeIsolated { $0.send(.election(message), to: node) }
+            membership.post(.election(message), to: node)
         case .persist(let record):
             barrier.close()
             keeper.assumeIsolated { keeper in
@@ -197,7 +197,7 @@ package actor Election {
                 }
             }
         case .setTimer(let timer, let delay):
-            timers.set(timer, after: delay) { [self] in assumeIsolated { $0.fired(timer) } }
+            timers.set(timer, after: delay) { [self] in isDue(timer) }
         case .cancelTimer(let timer): timers.cancel(timer)
         case .emit(let event): tell(event)
         }
@@ -207,7 +207,7 @@ package actor Election {
         perform(barrier.open())
     }
 
-    private func fired(_ timer: ElectionTimer) {
+    func fired(_ timer: ElectionTimer) {
         timers.fired(timer)
         handle(.timer(timer))
     }

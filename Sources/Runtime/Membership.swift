@@ -3,7 +3,7 @@ import LayerPlacement
 import LeaderElection
 package import Primitives
 package import SWIM
-package import Wire
+import Wire
 
 /// Carries the SWIM machine: its datagrams and streams are the agent's own address.
 package actor Membership {
@@ -167,7 +167,7 @@ package actor Membership {
             open(.ping(number: number, target: target), to: endpoint)
         case .sync(let endpoint): open(.sync, to: endpoint)
         case .setTimer(let timer, let delay):
-            timers.set(timer, after: delay) { [self] in assumeIsolated { $0.fired(timer) } }
+            timers.set(timer, after: delay) { [self] in isDue(timer) }
         case .cancelTimer(let timer): timers.cancel(timer)
         case .persist(let incarnation):
             barrier.close()
@@ -196,7 +196,7 @@ package actor Membership {
         if barrier.isClosed { waiting.append(action) } else { action() }
     }
 
-    private func fired(_ timer: SWIMTimer) {
+    func fired(_ timer: SWIMTimer) {
         timers.fired(timer)
         handle(.timer(timer))
     }
@@ -287,12 +287,7 @@ extension Membership: DatagramReceiver {
     /// What datagrams of this cluster are marked with.
     package nonisolated var clusterTag: UInt64 { cluster }
 
-    /// Takes a datagram that was decoded already; called on the loop.
-    package nonisolated func receive(_ datagram: Datagram, from source: Endpoint) {
-        assumeIsolated { $0.take(datagram, from: source) }
-    }
-
-    private func take(_ datagram: Datagram, from source: Endpoint) {
+    func take(_ datagram: Datagram, from source: Endpoint) {
         if isDeaf { return }
         if datagram.unknownCount > 0 {
             world.observer.refused(
@@ -317,11 +312,11 @@ extension Membership: DatagramReceiver {
             case .election(let message):
                 guard isPresent(sender) else { continue }
                 passNews()
-                peers?.election.assumeIsolated { $0.receive(message, from: sender) }
+                peers?.election.take(message, from: sender)
             case .placement(let message):
                 guard isPresent(sender) else { continue }
                 passNews()
-                peers?.placement.assumeIsolated { $0.receive(message, from: sender) }
+                peers?.placement.take(message, from: sender)
             case .beacon(let endpoint):
                 guard sender != machine.own.id else { continue }
                 handle(.sighted(endpoint))

@@ -8,7 +8,7 @@ import Wire
 
 /// Carries the launch machine (as a master) and the worker machine (as a worker).
 package actor Placement {
-    private nonisolated let world: World
+    nonisolated let world: World
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
         world.loop.executor
     }
@@ -189,12 +189,12 @@ package actor Placement {
     private func perform(_ effect: LaunchEffect) {
         switch effect {
         case .send(let message, let node):
-            membership.assumeIsolated { $0.send(.placement(message), to: node) }
+            membership.post(.placement(message), to: node)
             if case .order(let order) = message, order.serves {
                 world.tunnels?.prepare(for: node)
             }
         case .broadcast(let message):
-            membership.assumeIsolated { $0.broadcast(.placement(message)) }
+            membership.postToAll(.placement(message))
         case .persist(let state): persist(state)
         case .readModel(let model, let session):
             world.models.readFacts(of: model) { [self] result in
@@ -213,9 +213,7 @@ package actor Placement {
         case .readTransfers:
             if let tunnels = world.tunnels { handle(.transferred(tunnels.transfers())) }
         case .setTimer(let timer, let delay):
-            launchTimers.set(timer, after: delay) { [self] in
-                assumeIsolated { $0.fired(timer) }
-            }
+            launchTimers.set(timer, after: delay) { [self] in isDue(timer) }
         case .cancelTimer(let timer): launchTimers.cancel(timer)
         case .emit(let event): tell(event)
         case .serving(let isServing): election.assumeIsolated { $0.handle(.serving(isServing)) }
@@ -236,7 +234,7 @@ package actor Placement {
         perform(barrier.open())
     }
 
-    private func fired(_ timer: LaunchTimer) {
+    func fired(_ timer: LaunchTimer) {
         launchTimers.fired(timer)
         handle(.timer(timer))
     }
@@ -246,17 +244,15 @@ package actor Placement {
         case .startServer: supervisor.assumeIsolated { $0.startRPCServer() }
         case .stopServer: supervisor.assumeIsolated { $0.stopRPCServer() }
         case .report(let report, let node):
-            membership.assumeIsolated { $0.send(.placement(.report(report)), to: node) }
+            membership.post(.placement(.report(report)), to: node)
         case .setTimer(let timer, let delay):
-            workerTimers.set(timer, after: delay) { [self] in
-                assumeIsolated { $0.fired(timer) }
-            }
+            workerTimers.set(timer, after: delay) { [self] in isDue(timer) }
         case .cancelTimer(let timer): workerTimers.cancel(timer)
         case .emit(let event): world.observer.log(event.record)
         }
     }
 
-    private func fired(_ timer: WorkerTimer) {
+    func fired(_ timer: WorkerTimer) {
         workerTimers.fired(timer)
         handle(.timer(timer))
     }

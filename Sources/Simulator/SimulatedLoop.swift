@@ -86,6 +86,8 @@ package final class SimulatedLoop: AgentLoop, @unchecked Sendable {
         isRunning
     }
 
+    package var isCurrent: Bool { isRunning }
+
     // MARK: - For the simulation
 
     /// Runs something as a callback of this loop; not at all once the process is gone.
