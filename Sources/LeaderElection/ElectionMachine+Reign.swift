@@ -53,6 +53,8 @@ extension ElectionMachine {
 
     mutating func sendHeartbeats(at now: Instant, _ effects: inout [ElectionEffect]) {
         guard case .master(var reign) = role else { return }
+        // Its lists are changed in place only while nobody else holds them.
+        role = .follower
         reign.sequence &+= 1
         reign.sent.append((reign.sequence, now))
         // An answer to an older one would not extend the lease.
@@ -95,7 +97,7 @@ extension ElectionMachine {
             }
             return
         }
-        // The lists of a large cluster are changed in place only while nobody else holds them.
+        // In place, as above.
         role = .follower
         keepHeld(reply, by: member, &reign)
         guard configuration.policy == .quorum || isPresent(member),

@@ -20,14 +20,7 @@ extension Span<UInt8> {
         _: Value.Type = Value.self,
         at offset: inout Int
     ) throws(TruncatedBytes) -> Value {
-        let size = MemoryLayout<Value>.size
-        try require(size, at: offset)
-        var value: Value = 0
-        for index in offset..<offset + size {
-            value = value << 8 | Value(self[index])
-        }
-        offset += size
-        return value
+        Value(bigEndian: try load(Value.self, at: &offset))
     }
 
     /// Reads a little-endian integer (GGUF, llama.cpp's RPC) and moves `offset` past it.
@@ -36,14 +29,21 @@ extension Span<UInt8> {
         _: Value.Type = Value.self,
         at offset: inout Int
     ) throws(TruncatedBytes) -> Value {
+        Value(littleEndian: try load(Value.self, at: &offset))
+    }
+
+    /// Any bytes are an integer, wherever they begin: in one piece, since most of what is decoded
+    /// is integers.
+    @inlinable
+    func load<Value: FixedWidthInteger & UnsignedInteger>(
+        _: Value.Type,
+        at offset: inout Int
+    ) throws(TruncatedBytes) -> Value {
         let size = MemoryLayout<Value>.size
         try require(size, at: offset)
-        var value: Value = 0
-        for index in stride(from: offset + size - 1, through: offset, by: -1) {
-            value = value << 8 | Value(self[index])
-        }
+        let start = offset
         offset += size
-        return value
+        return unsafe withUnsafeBytes { unsafe $0.loadUnaligned(fromByteOffset: start, as: Value.self) }
     }
 
     /// Reads `count` bytes and moves `offset` past them.
@@ -70,36 +70,39 @@ extension [UInt8] {
     /// A copy of the span.
     @inlinable
     package init(copying span: Span<UInt8>) {
-        self.init(capacity: span.count) { output in
-            for index in span.indices { output.append(span[index]) }
-        }
+        self = unsafe span.withUnsafeBufferPointer { unsafe [UInt8]($0) }
     }
 
     /// Appends what is in the span.
     @inlinable
     package mutating func append(copying span: Span<UInt8>) {
-        append(addingCapacity: span.count) { output in
-            for index in span.indices { output.append(span[index]) }
-        }
+        unsafe span.withUnsafeBufferPointer { unsafe append(contentsOf: $0) }
     }
 
     /// Appends an integer in big-endian (network) order.
     @inlinable
     package mutating func append(bigEndian value: some FixedWidthInteger & UnsignedInteger) {
-        // In one piece: to append byte by byte looks each time whether the array is its own.
-        append(addingCapacity: value.bitWidth / 8) { output in
-            for shift in stride(from: value.bitWidth - 8, through: 0, by: -8) {
-                output.append(UInt8(truncatingIfNeeded: value >> shift))
-            }
-        }
+        store(value.bigEndian)
     }
 
     /// Appends an integer in little-endian order.
     @inlinable
     package mutating func append(littleEndian value: some FixedWidthInteger & UnsignedInteger) {
-        append(addingCapacity: value.bitWidth / 8) { output in
-            for shift in stride(from: 0, to: value.bitWidth, by: 8) {
-                output.append(UInt8(truncatingIfNeeded: value >> shift))
+        store(value.littleEndian)
+    }
+
+    /// In one piece: to append byte by byte looks each time whether the array is its own.
+    @inlinable
+    mutating func store<Value: FixedWidthInteger & UnsignedInteger>(_ value: Value) {
+        let size = MemoryLayout<Value>.size
+        append(addingCapacity: size) { output in
+            unsafe output.withUnsafeMutableBufferPointer { buffer, count in
+                unsafe UnsafeMutableRawBufferPointer(buffer).storeBytes(
+                    of: value,
+                    toByteOffset: count,
+                    as: Value.self
+                )
+                count += size
             }
         }
     }

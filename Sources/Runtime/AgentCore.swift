@@ -254,13 +254,16 @@ package final class AgentCore: Sendable {
     }
 
     /// This agent, as it presents itself.
-    package var own: Member { membership.assumeIsolated { $0.machine.own } }
+    package var own: Member { membership.currentOwn() }
 
     /// The others, which are looked at without a copy of all that is known of them.
     package var others: MemberTable { membership.currentOthers() }
 
     /// The master obeyed now.
     package var master: Ballot? { placement.currentlyObeyed() }
+
+    /// Who elects masters, under the policy `quorum`.
+    package var voters: VoterConfiguration? { election.currentVoters() }
 
     package func snapshot() -> CoreSnapshot {
         CoreSnapshot(

@@ -45,6 +45,13 @@ extension Membership {
         unsafe unsafeBitCast(call, to: ((Membership, SWIMTimer) -> Void).self)(self, timer)
     }
 
+    /// This agent, as it presents itself.
+    nonisolated func currentOwn() -> Member {
+        mustRun(world.loop)
+        let call: (isolated Membership) -> Member = { $0.machine.own }
+        return unsafe unsafeBitCast(call, to: ((Membership) -> Member).self)(self)
+    }
+
     /// The other members.
     nonisolated func currentOthers() -> MemberTable {
         mustRun(world.loop)
@@ -66,6 +73,13 @@ extension Election {
         mustRun(world.loop)
         let call: (isolated Election, ElectionTimer) -> Void = { $0.fired($1) }
         unsafe unsafeBitCast(call, to: ((Election, ElectionTimer) -> Void).self)(self, timer)
+    }
+
+    /// Who elects masters, under the policy `quorum`.
+    nonisolated func currentVoters() -> VoterConfiguration? {
+        mustRun(world.loop)
+        let call: (isolated Election) -> VoterConfiguration? = { $0.machine.record.configuration }
+        return unsafe unsafeBitCast(call, to: ((Election) -> VoterConfiguration?).self)(self)
     }
 }
 

@@ -17,7 +17,7 @@ package enum MemberState: UInt8, Sendable, Comparable, CaseIterable {
 }
 
 /// One agent of the cluster, as this agent sees it.
-package struct Member: Equatable, Sendable {
+@usableFromInline package struct Member: Equatable, Sendable {
     package let id: NodeID
     package internal(set) var endpoint: Endpoint
     package internal(set) var state: MemberState

@@ -1,16 +1,16 @@
-package import Primitives
+public import Primitives
 
 /// The other members, sorted by id.
 ///
 /// A stored part of the machine, so that one member is looked up without a copy of anything else:
 /// that happens for every datagram. Ids are apart, so that a search touches little memory, and
 /// members stay where they are: a thousand of them would be moved each time that one joins.
-package struct MemberTable: Sendable {
+@usableFromInline package struct MemberTable: Sendable {
     /// Sorted.
-    private var ids: [NodeID] = []
+    @usableFromInline var ids: [NodeID] = []
     /// For each id, where in `members` its member is.
-    private var slots: [Int32] = []
-    private var members: [Member] = []
+    @usableFromInline var slots: [Int32] = []
+    @usableFromInline var members: [Member] = []
     /// How many of them take part.
     package private(set) var presentCount = 0
 
@@ -88,11 +88,12 @@ package struct MemberTable: Sendable {
 }
 
 extension MemberTable: RandomAccessCollection {
-    package var startIndex: Int { 0 }
-    package var endIndex: Int { ids.count }
+    @inlinable package var startIndex: Int { 0 }
+    @inlinable package var endIndex: Int { ids.count }
 
-    package internal(set) subscript(place: Int) -> Member {
-        _read { yield members[Int(slots[place])] }
+    @usableFromInline package internal(set) subscript(place: Int) -> Member {
+        // Other modules look at members by the dozen: unless it is inlined, each look allocates.
+        @inlinable _read { yield members[Int(slots[place])] }
         _modify {
             let slot = Int(slots[place])
             let wasPresent = members[slot].state.isPresent

@@ -20,9 +20,12 @@ struct EventQueue {
         let rank: UInt64
         let slot: Int
 
+        /// Without a branch, which nobody could predict.
         func isBefore(_ other: Key) -> Bool {
-            time != other.time ? time < other.time : rank < other.rank
+            order < other.order
         }
+
+        private var order: Int128 { Int128(time) << 64 | Int128(rank) }
     }
 
     private var heap: [Key] = []
@@ -90,29 +93,37 @@ struct EventQueue {
     }
 
     private mutating func siftUp(from start: Int) {
+        // A span: the array is asked once whether it is its own.
+        var keys = heap.mutableSpan
         var child = start
-        let key = heap[child]
+        let key = keys[child]
         while child > 0 {
             let parent = (child - 1) / 2
-            guard key.isBefore(heap[parent]) else { break }
-            heap[child] = heap[parent]
+            guard key.isBefore(keys[parent]) else { break }
+            keys[child] = keys[parent]
             child = parent
         }
-        heap[child] = key
+        keys[child] = key
     }
 
+    /// Moves the soonest children up, all the way, and the first key from there to its place:
+    /// it was the last one, and belongs near the end.
     private mutating func siftDown() {
+        var keys = heap.mutableSpan
+        let key = keys[0]
         var parent = 0
-        let key = heap[0]
-        while true {
-            var child = 2 * parent + 1
-            guard child < heap.count else { break }
-            if child + 1 < heap.count, heap[child + 1].isBefore(heap[child]) { child += 1 }
-            guard heap[child].isBefore(key) else { break }
-            heap[parent] = heap[child]
+        while 2 * parent + 2 < keys.count {
+            let left = 2 * parent + 1
+            let child = left + (keys[left + 1].isBefore(keys[left]) ? 1 : 0)
+            keys[parent] = keys[child]
             parent = child
         }
-        heap[parent] = key
+        if 2 * parent + 1 < keys.count {
+            keys[parent] = keys[2 * parent + 1]
+            parent = 2 * parent + 1
+        }
+        keys[parent] = key
+        siftUp(from: parent)
     }
 }
 

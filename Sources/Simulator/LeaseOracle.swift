@@ -71,13 +71,19 @@ struct LeaseOracle {
     }
 
     /// Something changed at the host; a master that is alone sends no heartbeats to look at.
-    mutating func look(at host: SimulatedHost, _ snapshot: CoreSnapshot, at now: Int64) {
-        if snapshot.master?.node == host.identity {
+    mutating func look(
+        at host: SimulatedHost,
+        _ master: Ballot?,
+        _ voters: VoterConfiguration?,
+        _ others: MemberTable,
+        at now: Int64
+    ) {
+        if master?.node == host.identity {
             begin(host)
-            if let voters = snapshot.voters { use(voters.voters, at: host, now) }
+            if let voters { use(voters.voters, at: host, now) }
             // Until now the view was as before; alone, a master is its own majority.
             count(host, at: now)
-            watch(snapshot.view, host, now)
+            watch(others, host, now)
         } else if isWatching(host) {
             // A master that is deposed before its first heartbeat was watched, too.
             watches[host.index] = Watch(life: host.life)
@@ -181,26 +187,18 @@ struct LeaseOracle {
     }
 
     /// Most of the time nobody came or went.
-    private func hasChanged<View: RandomAccessCollection<Member>>(
-        _ view: View,
-        _ index: Int,
-        _ own: NodeID
-    ) -> Bool {
+    private func hasChanged(_ view: MemberTable, _ index: Int, _ own: NodeID) -> Bool {
         var count = 1
         // By places: members are not copied, which would cost more than looking at them.
-        var place = view.startIndex
-        while place < view.endIndex {
-            if view[place].state.isPresent, view[place].id != own {
-                count += 1
-                if watches[index].presentSince[view[place].id] == nil { return true }
-            }
-            view.formIndex(after: &place)
+        for place in view.indices where view[place].state.isPresent && view[place].id != own {
+            count += 1
+            if watches[index].presentSince[view[place].id] == nil { return true }
         }
         return count != watches[index].presentSince.count
     }
 
     private mutating func watch(
-        _ view: some RandomAccessCollection<Member>,
+        _ view: MemberTable,
         _ host: SimulatedHost,
         _ now: Int64
     ) {

@@ -108,10 +108,10 @@ struct SafetyOracle {
             loop.run { checkIncarnations(core.own, core.others, host, simulation) }
         }
         if mayReign {
-            var found: CoreSnapshot?
-            loop.run { found = core.snapshot() }
-            guard let snapshot = found else { return }
-            simulation.lease.look(at: host, snapshot, at: simulation.now)
+            let now = simulation.now
+            loop.run {
+                simulation.lease.look(at: host, master, core.voters, core.others, at: now)
+            }
         }
         simulation.quality.look(at: host.index, master, at: simulation.now)
         guard let ballot = master else { return }
