@@ -324,7 +324,7 @@ package final class Simulation: @unchecked Sendable {
 }
 
 /// What did not hold.
-package struct Violation: Equatable, Sendable, CustomStringConvertible {
+package struct Violation: Equatable, Sendable, Codable, CustomStringConvertible {
     /// Which property, by the name that Simulations/README.md gives it (`S1`, `L2`, `launch`).
     package var invariant: String
     package var detail: String

@@ -105,7 +105,7 @@ struct BenchSimulatorCommand: AsyncParsableCommand {
         _ jobs: Int
     ) async throws -> (summary: SweepSummary, seconds: Double) {
         let file = ScenarioFile(path: name, scenario: try BenchScenario.read(json))
-        let sweep = Sweep(
+        let sweep = try Sweep(
             files: [file],
             seeds: .upTo(1_000_000),
             limit: .seconds(seconds),

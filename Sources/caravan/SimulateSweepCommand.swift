@@ -12,6 +12,8 @@ struct SimulateSweepCommand: AsyncParsableCommand {
               caravan simulate sweep Simulations --seeds 1..1000
             In CI, for two minutes with seeds that nobody has tried, failures as JUnit's:
               caravan simulate sweep Simulations --fresh 120 --junit sweep.xml
+            For hours: stop it whenever you like, and the same command goes on from there:
+              caravan simulate sweep Simulations --seeds 1..10000 --resume sweep.jsonl
 
             A folder's regressions/ is swept too. The first failure of a scenario is made small \
             and kept there. Exit codes: 0 all held, 1 something did not, 2 a scenario makes no \
@@ -47,6 +49,14 @@ struct SimulateSweepCommand: AsyncParsableCommand {
     )
     var hashes: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Keep what was done in this file, and leave out what is in it.",
+            valueName: "file"
+        )
+    )
+    var resume: String?
+
     @Flag(help: "Make each run twice and compare.")
     var twice = false
 
@@ -76,19 +86,29 @@ struct SimulateSweepCommand: AsyncParsableCommand {
         guard (seeds == nil) != (fresh == nil) else {
             throw ScenarioFile.refused("give either --seeds 1..1000 or --fresh 120")
         }
+        guard resume == nil || (fresh == nil && hashes == nil) else {
+            throw ScenarioFile.refused(
+                "--resume goes with --seeds, and not with --hashes, which needs all runs at once"
+            )
+        }
         let files = try ScenarioFile.all(at: path, withRegressions: true)
             .map { try ScenarioFile.read($0) }
         let range = seeds ?? .fromToday
         if fresh != nil { Output.writeError("fresh seeds from \(range.first) on") }
         let lines = try hashes.map { try LineFile($0) }
-        let sweep = Sweep(
+        let journal = try resume.map { try SweepJournal($0) }
+        let sweep = try Sweep(
             files: files,
             seeds: range,
             limit: fresh.map { .seconds($0) },
             isTwice: twice,
             keepsHashes: lines != nil,
-            hasShadows: shadow
+            hasShadows: shadow,
+            journal: journal
         )
+        if sweep.keptCount > 0 {
+            Output.writeError("\(sweep.keptCount) runs were made before, and count")
+        }
         let progress = SweepProgress(sweep, isQuiet: quiet)
         await sweep.run(jobs: jobs) { progress.tell() }
         progress.end()

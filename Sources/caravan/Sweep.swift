@@ -10,6 +10,7 @@ final class Sweep: Sendable {
     private let isTwice: Bool
     private let keepsHashes: Bool
     private let hasShadows: Bool
+    private let journal: SweepJournal?
     private let start = ContinuousClock.now
     private let state: Mutex<State>
 
@@ -19,6 +20,9 @@ final class Sweep: Sendable {
 
     private struct State {
         var next: UInt64 = 0
+        /// What calls before this one have done, and how many runs that were.
+        var kept: Set<Block> = []
+        var keptCount = 0
         var doneCount = 0
         var failureCount = 0
         var summaries: [SweepSummary]
@@ -33,8 +37,9 @@ final class Sweep: Sendable {
         limit: Duration?,
         isTwice: Bool,
         keepsHashes: Bool,
-        hasShadows: Bool
-    ) {
+        hasShadows: Bool,
+        journal: SweepJournal? = nil
+    ) throws {
         // What takes longest comes first, so that no core is left with it at the end.
         self.files = files.sorted { $0.scenario.nodeCount > $1.scenario.nodeCount }
         self.seeds = seeds
@@ -42,7 +47,9 @@ final class Sweep: Sendable {
         self.isTwice = isTwice
         self.keepsHashes = keepsHashes
         self.hasShadows = hasShadows
+        self.journal = journal
         state = Mutex(State(summaries: Array(repeating: SweepSummary(), count: files.count)))
+        if let journal { try take(over: journal) }
     }
 
     /// Nil if time is the limit.
@@ -57,14 +64,16 @@ final class Sweep: Sendable {
         state.withLock { ($0.doneCount, $0.failureCount) }
     }
 
+    /// How many runs calls before this one have made.
+    var keptCount: Int { state.withLock { $0.keptCount } }
+
     /// - Parameter tell: called now and then, on any thread.
     func run(jobs: Int, tell: @escaping @Sendable () -> Void) async {
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<jobs {
                 group.addTask { @concurrent in
-                    while let (file, seed) = self.take() {
-                        self.make(file, seed)
-                        tell()
+                    while let block = self.take() {
+                        self.make(block, tell)
                     }
                 }
             }
@@ -72,23 +81,64 @@ final class Sweep: Sendable {
         state.withLock { $0.end = .now }
     }
 
-    private func take() -> (file: Int, seed: UInt64)? {
+    /// Some seeds of one scenario, which one thread does one after the other.
+    private struct Block: Hashable {
+        let file: Int
+        let first: UInt64
+        let last: UInt64
+    }
+
+    private func take() -> Block? {
         if let limit, elapsed >= limit { return nil }
         return state.withLock { state in
-            let number = state.next
-            state.next += 1
-            let count = UInt64(files.count)
-            // With a limit, all scenarios get their share of the time; otherwise one after the
-            // other.
-            let seedCount = seeds.last - seeds.first + 1
-            guard number / seedCount < count else { return nil }
-            return limit == nil
-                ? (Int(number / seedCount), seeds.first + number % seedCount)
-                : (Int(number % count), seeds.first + number / count)
+            while let block = block(state.next) {
+                state.next += 1
+                if !state.kept.contains(block) { return block }
+            }
+            return nil
         }
     }
 
-    private func make(_ index: Int, _ seed: UInt64) {
+    private func block(_ number: UInt64) -> Block? {
+        let size = journal == nil ? 1 : SweepJournal.blockSize
+        let seedCount = seeds.last - seeds.first + 1
+        let blockCount = (seedCount + size - 1) / size
+        let count = UInt64(files.count)
+        guard number / blockCount < count else { return nil }
+        // Where a sweep may be stopped, all scenarios get their share of the time; otherwise one
+        // comes after the other.
+        let isInTurns = limit != nil || journal != nil
+        let file = isInTurns ? number % count : number / blockCount
+        let first = seeds.first + (isInTurns ? number / count : number % blockCount) * size
+        return Block(file: Int(file), first: first, last: min(seeds.last, first + size - 1))
+    }
+
+    private func make(_ block: Block, _ tell: @Sendable () -> Void) {
+        var summary = SweepSummary()
+        var hash: UInt64 = 0
+        for seed in block.first...block.last {
+            let result = make(block.file, seed)
+            if seed == block.first { hash = result.hash }
+            summary.add(result)
+            tell()
+        }
+        state.withLock { $0.summaries[block.file].add(summary) }
+        guard let journal else { return }
+        journal.add(
+            SweepJournal.Entry(
+                path: files[block.file].path,
+                first: block.first,
+                last: block.last,
+                hash: SimulateCommand.hexadecimal(hash),
+                summary: summary,
+                call: journal.call,
+                seconds: elapsed.inSeconds,
+                options: options
+            )
+        )
+    }
+
+    private func make(_ index: Int, _ seed: UInt64) -> SimulationResult {
         let scenario = files[index].scenario
         var result = Simulation(scenario: scenario, seed: seed, hasShadows: hasShadows).run()
         if isTwice, result.violation == nil {
@@ -113,8 +163,49 @@ final class Sweep: Sendable {
                     )
                 }
             }
-            state.summaries[index].add(result)
             if keepsHashes { state.hashes.append((index, seed, result.hash)) }
+        }
+        return result
+    }
+
+    // MARK: - Continuing
+
+    /// What runs are compared with, beside what must hold.
+    private var options: String {
+        [isTwice ? "twice" : nil, hasShadows ? "shadow" : nil].compactMap(\.self)
+            .joined(separator: " ")
+    }
+
+    /// Counts what was done before, if this build does the same.
+    private func take(over journal: SweepJournal) throws {
+        var compared: Set<Int> = []
+        for entry in journal.entries {
+            // Other scenarios, seeds or options: of another sweep, which may go on, too.
+            guard let index = files.firstIndex(where: { $0.path == entry.path }),
+                entry.options == options, entry.first >= seeds.first,
+                (entry.first - seeds.first) % SweepJournal.blockSize == 0,
+                entry.last == min(seeds.last, entry.first + SweepJournal.blockSize - 1)
+            else { continue }
+            if compared.insert(index).inserted {
+                let scenario = files[index].scenario
+                let hash = Simulation(scenario: scenario, seed: entry.first).run().hash
+                guard SimulateCommand.hexadecimal(hash) == entry.hash else {
+                    throw ScenarioFile.refused(
+                        "\(journal.path): \(entry.path) runs otherwise with seed \(entry.first) "
+                            + "now (hash \(SimulateCommand.hexadecimal(hash)), it was "
+                            + "\(entry.hash)): the scenario or the program has changed. Name "
+                            + "another file to begin anew"
+                    )
+                }
+            }
+            let block = Block(file: index, first: entry.first, last: entry.last)
+            state.withLock { state in
+                guard state.kept.insert(block).inserted else { return }
+                state.summaries[index].add(entry.summary)
+                state.doneCount += entry.summary.runCount
+                state.keptCount += entry.summary.runCount
+                state.failureCount += entry.summary.failureCount
+            }
         }
     }
 
@@ -127,7 +218,8 @@ final class Sweep: Sendable {
             }
             return SweepOutcome(
                 summaries: order.map { (files[$0], state.summaries[$0].sorted) },
-                seconds: ((state.end ?? .now) - start).inSeconds,
+                seconds: ((state.end ?? .now) - start).inSeconds
+                    + (journal?.secondsBefore ?? 0),
                 hashLines: lines.sorted()
             )
         }
@@ -176,7 +268,7 @@ final class SweepProgress: Sendable {
     private var text: String {
         let (done, failures) = sweep.progress
         let seconds = max(0.001, sweep.elapsed.inSeconds)
-        let rate = Double(done) / seconds
+        let rate = Double(done - sweep.keptCount) / seconds
         var text = "\(done)"
         var left: Double?
         if let count = sweep.runCount {

@@ -2,8 +2,8 @@ import Primitives
 import Simulator
 
 /// What many runs came to; its size does not grow with their number, but for failures.
-struct SweepSummary: Sendable {
-    struct Failure: Sendable {
+struct SweepSummary: Sendable, Codable {
+    struct Failure: Sendable, Codable {
         let seed: UInt64
         let violation: Violation
     }
@@ -131,7 +131,7 @@ extension Duration {
 }
 
 /// How often durations fell into buckets that each are a twentieth wider than the one before.
-struct DurationHistogram: Sendable {
+struct DurationHistogram: Sendable, Codable {
     private var counts: [Int: Int] = [:]
     private(set) var count = 0
     private(set) var maximum: Duration?
