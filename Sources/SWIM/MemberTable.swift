@@ -92,8 +92,9 @@ extension MemberTable: RandomAccessCollection {
     @inlinable package var endIndex: Int { ids.count }
 
     @usableFromInline package internal(set) subscript(place: Int) -> Member {
-        // Other modules look at members by the dozen: unless it is inlined, each look allocates.
-        @inlinable _read { yield members[Int(slots[place])] }
+        // Other modules look at members by the dozen: unless it is inlined, each look allocates, and
+        // unless it is a span's, each copies the member.
+        @inlinable _read { yield members.span[Int(slots[place])] }
         _modify {
             let slot = Int(slots[place])
             let wasPresent = members[slot].state.isPresent

@@ -19,6 +19,9 @@ struct SafetyOracle {
     private struct Beliefs {
         var life = 0
         var incarnations: [UInt64] = []
+        /// Who stood where in the list of members last, and which number that was: mostly the same
+        /// as now, and no hash is needed.
+        var places: [(id: NodeID, number: Int)] = []
         /// At which look each was there last, and the number of this one.
         var looks: [UInt32] = []
         var look: UInt32 = 0
@@ -161,19 +164,36 @@ struct SafetyOracle {
         incarnations[number] = own.incarnation
         believed[host.index].look &+= 1
         for place in others.indices {
-            check(others[place].id, others[place].incarnation, as: host, simulation)
+            let known = self.number(of: others[place].id, at: place, in: host)
+            check(others[place].id, known, others[place].incarnation, as: host, simulation)
         }
         believed[host.index].forget()
+    }
+
+    private mutating func number(of id: NodeID, at place: Int, in host: SimulatedHost) -> Int {
+        if place < believed[host.index].places.count,
+            believed[host.index].places[place].id == id
+        {
+            return believed[host.index].places[place].number
+        }
+        let number = number(of: id)
+        believed[host.index].places.removeSubrange(
+            min(place, believed[host.index].places.count)...
+        )
+        if place == believed[host.index].places.count {
+            believed[host.index].places.append((id, number))
+        }
+        return number
     }
 
     /// Looks at what a host believes of another member.
     private mutating func check(
         _ member: NodeID,
+        _ number: Int,
         _ incarnation: UInt64,
         as host: SimulatedHost,
         _ simulation: Simulation
     ) {
-        let number = number(of: member)
         if incarnation > incarnations[number] {
             simulation.report(
                 "S4",

@@ -113,11 +113,13 @@ package final class SimulatedLoop: AgentLoop, @unchecked Sendable {
     /// What a timer is to do, now that its event has come; nil if it was cancelled, or if the
     /// clock was slowed down and it is early.
     func takeTimer(_ index: Int, ticket: UInt64) -> (@Sendable () -> Void)? {
-        guard isPending(index, ticket: ticket), let action = slots[index].action else { return nil }
+        guard isPending(index, ticket: ticket), slots[index].action != nil else { return nil }
         guard host.clock.read(simulation.now) >= slots[index].deadline.nanoseconds else {
             push(index)
             return nil
         }
+        var action: (@Sendable () -> Void)?
+        swap(&action, &slots[index].action)
         free(index)
         return action
     }
