@@ -43,7 +43,9 @@ extension Span<UInt8> {
         try require(size, at: offset)
         let start = offset
         offset += size
-        return unsafe withUnsafeBytes { unsafe $0.loadUnaligned(fromByteOffset: start, as: Value.self) }
+        return unsafe withUnsafeBytes {
+            unsafe $0.loadUnaligned(fromByteOffset: start, as: Value.self)
+        }
     }
 
     /// Reads `count` bytes and moves `offset` past them.

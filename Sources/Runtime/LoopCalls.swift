@@ -21,14 +21,22 @@ extension Membership {
     package nonisolated func receive(_ datagram: Datagram, from source: Endpoint) {
         mustRun(world.loop)
         let call: (isolated Membership, Datagram, Endpoint) -> Void = { $0.take($1, from: $2) }
-        unsafe unsafeBitCast(call, to: ((Membership, Datagram, Endpoint) -> Void).self)(self, datagram, source)
+        unsafe unsafeBitCast(call, to: ((Membership, Datagram, Endpoint) -> Void).self)(
+            self,
+            datagram,
+            source
+        )
     }
 
     /// Sends a message of another actor to a member; who is unknown or gone gets none.
     nonisolated func post(_ message: Message, to node: NodeID) {
         mustRun(world.loop)
         let call: (isolated Membership, Message, NodeID) -> Void = { $0.send($1, to: $2) }
-        unsafe unsafeBitCast(call, to: ((Membership, Message, NodeID) -> Void).self)(self, message, node)
+        unsafe unsafeBitCast(call, to: ((Membership, Message, NodeID) -> Void).self)(
+            self,
+            message,
+            node
+        )
     }
 
     /// Sends a message of another actor to every present member.
@@ -64,8 +72,14 @@ extension Election {
     /// Takes a message of a member that takes part.
     nonisolated func take(_ message: ElectionMessage, from sender: NodeID) {
         mustRun(world.loop)
-        let call: (isolated Election, ElectionMessage, NodeID) -> Void = { $0.receive($1, from: $2) }
-        unsafe unsafeBitCast(call, to: ((Election, ElectionMessage, NodeID) -> Void).self)(self, message, sender)
+        let call: (isolated Election, ElectionMessage, NodeID) -> Void = {
+            $0.receive($1, from: $2)
+        }
+        unsafe unsafeBitCast(call, to: ((Election, ElectionMessage, NodeID) -> Void).self)(
+            self,
+            message,
+            sender
+        )
     }
 
     /// A timer is due.
@@ -87,8 +101,14 @@ extension Placement {
     /// Takes a message of a member that takes part.
     nonisolated func take(_ message: PlacementMessage, from sender: NodeID) {
         mustRun(world.loop)
-        let call: (isolated Placement, PlacementMessage, NodeID) -> Void = { $0.receive($1, from: $2) }
-        unsafe unsafeBitCast(call, to: ((Placement, PlacementMessage, NodeID) -> Void).self)(self, message, sender)
+        let call: (isolated Placement, PlacementMessage, NodeID) -> Void = {
+            $0.receive($1, from: $2)
+        }
+        unsafe unsafeBitCast(call, to: ((Placement, PlacementMessage, NodeID) -> Void).self)(
+            self,
+            message,
+            sender
+        )
     }
 
     /// A timer is due.
