@@ -260,7 +260,7 @@ let package = Package(
             "WireTests",
             ["Wire", "SWIM", "LeaderElection", "LayerPlacement", "Primitives"]
         ),
-        tests("SimulationTests", ["Simulator", "SWIM", "Primitives", "caravan"]),
+        tests("SimulationTests", ["Simulator", "SWIM", "Primitives", "Processes", "caravan"]),
         tests(
             "SecureChannelTests",
             ["SecureChannel", "Primitives", product("Crypto", "swift-crypto")]

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Primitives
+import Processes
 import Synchronization
 import SystemPackage
 
@@ -31,10 +32,23 @@ final class SweepJournal: Sendable {
     /// The number of this call.
     let call: Int
     private let file: Mutex<FileDescriptor>
+    private let lock: FileLock
 
     /// Reads what is there, and goes on writing behind it.
     init(_ path: String) throws {
         self.path = path
+        let free: FileLock?
+        do throws(FileLockError) {
+            free = try FileLock(path: path)
+        } catch {
+            throw ScenarioFile.refused("\(path): cannot be written: \(error.reason)")
+        }
+        guard let free else {
+            throw ScenarioFile.refused(
+                "\(path): another sweep is at it; wait for its end, or name another file"
+            )
+        }
+        lock = free
         let (entries, byteCount) = try Self.read(path)
         self.entries = entries
         call = (entries.map(\.call).max() ?? 0) + 1

@@ -1,4 +1,5 @@
 import Foundation
+import Processes
 import Testing
 
 /// What a sweep prints and writes, from the command itself.
@@ -72,6 +73,45 @@ struct SweepTests {
         let first = try String(contentsOf: files[0], encoding: .utf8)
         #expect(first.split(separator: "\n").count == 4)
         #expect(try String(contentsOf: files[1], encoding: .utf8) == first)
+    }
+
+    @Test func `a sweep that was stopped goes on from there, if the program does the same`() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try write("well", #"{"name":"well","nodes":3,"swarm":{"crash":[0.1,0.2]}}"#)
+        let kept = folder.appending(path: "kept.jsonl")
+        func sweep(_ seeds: String, _ more: String...) throws -> CommandRun {
+            try caravan(["simulate", "sweep", folder.path(), "--seeds", seeds, "--quiet"] + more)
+        }
+        func figures(_ run: CommandRun) -> [Substring] {
+            run.output.split(separator: "\n").filter { !$0.contains("seeds/min") }
+        }
+        #expect(try sweep("1..25", "--resume", kept.path()).status == 0)
+        // A line that was being written when the power went is made again.
+        let first = try String(contentsOf: kept, encoding: .utf8)
+        try Data((first + #"{"path":"we"#).utf8).write(to: kept)
+        let second = try sweep("1..60", "--resume", kept.path())
+        #expect(second.status == 0, "\(second)")
+        #expect(second.errors.contains("25 runs were made before, and count"))
+        #expect(try figures(second) == figures(sweep("1..60")))
+        let third = try sweep("1..60", "--resume", kept.path())
+        #expect(third.errors.contains("60 runs were made before, and count"))
+        #expect(figures(third) == figures(second))
+
+        let lines = try String(contentsOf: kept, encoding: .utf8)
+        let lock = try FileLock(path: kept.path())
+        #expect(lock != nil)
+        #expect(try sweep("1..60", "--resume", kept.path()).errors.contains("another sweep"))
+        withExtendedLifetime(lock) {}
+
+        let digit = try #require(lines.firstRange(of: #""hash":""#)).upperBound
+        let other = lines[digit] == "0" ? "1" : "0"
+        try Data((lines[..<digit] + other + lines[lines.index(after: digit)...]).utf8)
+            .write(to: kept)
+        let refused = try sweep("1..60", "--resume", kept.path())
+        #expect(refused.status == 2)
+        #expect(refused.errors.contains("the scenario or the program has changed"))
+        try Data("noise\n".utf8).write(to: kept)
+        #expect(try sweep("1..60", "--resume", kept.path()).errors.contains("kept.jsonl:1: "))
     }
 
     @Test func `what cannot be swept is refused with 2`() throws {
