@@ -75,7 +75,8 @@ struct SweepTests {
         #expect(try String(contentsOf: files[1], encoding: .utf8) == first)
     }
 
-    @Test func `a sweep that was stopped goes on from there, if the program does the same`() throws {
+    @Test func `a sweep that was stopped goes on from there, if the program does the same`() throws
+    {
         defer { try? FileManager.default.removeItem(at: folder) }
         try write("well", #"{"name":"well","nodes":3,"swarm":{"crash":[0.1,0.2]}}"#)
         let kept = folder.appending(path: "kept.jsonl")
@@ -98,10 +99,13 @@ struct SweepTests {
         #expect(figures(third) == figures(second))
 
         let lines = try String(contentsOf: kept, encoding: .utf8)
-        let lock = try FileLock(path: kept.path())
-        #expect(lock != nil)
-        #expect(try sweep("1..60", "--resume", kept.path()).errors.contains("another sweep"))
-        withExtendedLifetime(lock) {}
+        do {
+            let lock = try FileLock(path: kept.path())
+            try withExtendedLifetime(#require(lock)) { _ in
+                let busy = try sweep("1..60", "--resume", kept.path())
+                #expect(busy.errors.contains("another sweep"))
+            }
+        }
 
         let digit = try #require(lines.firstRange(of: #""hash":""#)).upperBound
         let other = lines[digit] == "0" ? "1" : "0"
