@@ -6,6 +6,7 @@ extension SWIMMachine {
         guard configuration.parts.usesEvidence else { return }
         updateContact(id) { $0.heard(at: now) }
         startListening(to: id, at: now, &effects)
+        if !suspicions.isEmpty { lookAtHeard(id, at: now, &effects) }
     }
 
     /// A heartbeat is as good as a ping: who does not answer it is missed, too, even if it has

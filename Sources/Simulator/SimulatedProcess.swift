@@ -10,7 +10,8 @@ class SimulatedProcess: ChildHandle, @unchecked Sendable {
     let pid: Int32
     private(set) var isAlive = true
     private let loop: SimulatedLoop
-    private let onEvent: (ChildProcessEvent) -> Void
+    /// Nil once it is gone: it and its agent hold each other, and no run may leave them behind.
+    private var onEvent: ((ChildProcessEvent) -> Void)?
 
     /// From a pipe's end to the agent's loop.
     private static let pipeDelay: Int64 = 200_000
@@ -30,8 +31,15 @@ class SimulatedProcess: ChildHandle, @unchecked Sendable {
     var simulation: Simulation { host.simulation }
 
     func tell(_ event: ChildProcessEvent) {
+        if let onEvent { tell(event, onEvent) }
+    }
+
+    private func tell(
+        _ event: ChildProcessEvent,
+        _ onEvent: @escaping (ChildProcessEvent) -> Void
+    ) {
         simulation.schedule(
-            .action(loop) { [onEvent] in onEvent(event) },
+            .action(loop) { onEvent(event) },
             after: Self.pipeDelay,
             node: host.index
         )
@@ -50,8 +58,9 @@ class SimulatedProcess: ChildHandle, @unchecked Sendable {
 
     func exit(_ end: ChildEnd) {
         guard isAlive else { return }
+        let onEvent = onEvent
         vanish()
-        tell(.exited(end))
+        if let onEvent { tell(.exited(end), onEvent) }
     }
 
     /// Ends without a word; its system closes what it had open.
@@ -68,6 +77,7 @@ class SimulatedProcess: ChildHandle, @unchecked Sendable {
             stream.vanish(tellsPeer: true)
         }
         ended()
+        onEvent = nil
     }
 
     /// For what a subclass keeps.
