@@ -84,6 +84,9 @@ struct LeaseOracle {
             // Until now the view was as before; alone, a master is its own majority.
             count(host, at: now)
             watch(others, host, now)
+            // Whoever is left may be a majority at this moment, and not any more when the next
+            // heartbeat is sent: a newcomer counts by then.
+            count(host, at: now)
         } else if isWatching(host) {
             // A master that is deposed before its first heartbeat was watched, too.
             watches[host.index] = Watch(life: host.life)

@@ -116,6 +116,33 @@ struct EvidenceTests {
         #expect(driven.handle(.evidence(.refused, about: NodeID(99))).isEmpty)
     }
 
+    @Test func `a suspect that is heard is looked at, told of the suspicion, once a second`() {
+        let driven = Driven(peers: [7, 8, 9])
+        driven.now = .origin + .seconds(1)
+        let suspect = NodeID(8)
+        let look = SWIMEffect.setTimer(.secondLook(suspect), after: .milliseconds(50))
+        #expect(!driven.handle(.heard(suspect)).contains(look), "nobody suspects it")
+        let accusation = MemberUpdate(
+            id: suspect,
+            incarnation: 1,
+            belief: .suspect(accuser: NodeID(9))
+        )
+        _ = driven.hear(accusation)
+        #expect(driven.handle(.heard(suspect)).contains(look))
+        driven.machine.probes = []
+        let told = driven.handle(.timer(.secondLook(suspect))).contains { effect in
+            guard case .send(let messages, _) = effect else { return false }
+            return messages.contains { if case .ping = $0 { true } else { false } }
+                && messages.contains(.update(accusation))
+        }
+        #expect(told)
+        #expect(!driven.handle(.heard(suspect)).contains(look), "it was looked at a moment ago")
+        driven.now += .seconds(1)
+        #expect(driven.handle(.heard(suspect)).contains(look))
+        let objection = driven.hear(Driven.alive(8, incarnation: 2))
+        #expect(objection.contains(.cancelTimer(.secondLook(suspect))))
+    }
+
     @Test func `a host that goes dark is dead within 3.5 s where a master hears everybody`() {
         var times: [Duration] = []
         for seed in 0..<8 as Range<UInt64> {

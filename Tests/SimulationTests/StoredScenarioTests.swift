@@ -76,6 +76,10 @@ struct StoredScenarioTests {
         // S3: a llama-server whose agent stood still got through to a worker of the next master,
         // which the relay, a part of that agent, would not have carried.
         ("swarm-all", 20_784_103_396),
+        // quality: after a cut, a device buried others from whom it had heard again.
+        ("lone-master", 780),
+        // lease: the oracle did not count when a death left a master with a newcomer only.
+        ("swarm-network", 99),
         // lease: the oracle took an answer to the ballot before for one to a ballot that waited for
         // the disk.
         ("swarm-all", 20_784_201_549),
