@@ -173,11 +173,16 @@ package struct DeviceFacts: Hashable, Sendable {
 
     /// FNV-1a-64 of a model file's name: enough to say "I hold it", far smaller than the name.
     package static func fingerprint(ofModel fileName: String) -> UInt64 {
-        fileName.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+        fileName.fnv1a
     }
 }
 
 extension String {
+    /// FNV-1a of its UTF-8, in 64 bits.
+    package var fnv1a: UInt64 {
+        utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    }
+
     /// The longest prefix of whole characters within a byte limit.
     package func cut(toByteCount limit: Int) -> String {
         guard utf8.count > limit else { return self }

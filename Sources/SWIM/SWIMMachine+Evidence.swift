@@ -75,8 +75,10 @@ extension SWIMMachine {
         probe(id, at: now, &effects)
     }
 
-    /// A suspect is heard: it lives, and may not know what it is accused of. After a network has
-    /// healed, suspicions of before end long after the first words of those whom they are about.
+    /// A suspect is heard: it lives, and may not know what it is accused of.
+    ///
+    /// After a network has healed, suspicions of before end long after the first words of those
+    /// whom they are about.
     mutating func lookAtHeard(_ id: NodeID, at now: Instant, _ effects: inout [SWIMEffect]) {
         guard suspicions.contains(where: { $0.id == id }) else { return }
         if let last = contact(with: id)?.lastAlarm, now - last < configuration.period { return }

@@ -125,13 +125,14 @@ struct JSONSource {
     private mutating func readMembers(depth: Int) throws(ScenarioError) -> [JSONMember] {
         offset += 1
         var members: [JSONMember] = []
+        var names: Set<String> = []
         if consume("}") { return members }
         repeat {
             skipBlanks()
             let start = position
             guard peek == UInt8(ascii: "\"") else { throw unexpected("a key in quotes") }
             let name = try readText()
-            guard !members.contains(where: { $0.name == name }) else {
+            guard names.insert(name).inserted else {
                 throw ScenarioError("the key \"\(name)\" appears twice", at: start)
             }
             guard consume(":") else { throw unexpected("':' after the key \"\(name)\"") }

@@ -64,6 +64,18 @@ extension Scenario {
                 keyPath: "duration"
             )
         }
+        guard startWithin < duration else {
+            throw ScenarioError(
+                "the nodes must start before the run ends, after \(duration.scenarioText)",
+                keyPath: "startWithin"
+            )
+        }
+        guard model != nil || !expectations.contains(where: \.isAboutModels) else {
+            throw ScenarioError(
+                "\"ready\" and \"settled\" need a \"model\" that somebody launches",
+                keyPath: "expect"
+            )
+        }
         guard duration <= .scenarioLimit else {
             throw ScenarioError(
                 "the run would last \(duration.scenarioText); at most "

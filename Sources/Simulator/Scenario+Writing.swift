@@ -15,7 +15,7 @@ extension Scenario {
         members += [
             ScenarioText.member("nodes", "\(nodeCount)"),
             // Beyond this a JSON number is not exact.
-            ScenarioText.member("seed", seed <= 1 << 53 ? "\(seed)" : "\"\(seed)\""),
+            ScenarioText.member("seed", seed < 1 << 53 ? "\(seed)" : "\"\(seed)\""),
             ScenarioText.member("duration", ScenarioText.quoted(duration)),
             ScenarioText.member("startWithin", ScenarioText.quoted(startWithin)),
             ScenarioText.member("seeds", nodes(seeds)),

@@ -100,6 +100,8 @@ package enum Expectation: String, Sendable, CaseIterable {
     case settled
     /// A launch ends ready.
     case ready
+
+    var isAboutModels: Bool { self == .settled || self == .ready }
 }
 
 package struct ScheduledFault: Equatable, Sendable {

@@ -14,6 +14,12 @@ package struct ScenarioError: Error, Equatable, CustomStringConvertible {
     /// `12:5: faults[1].crash.node: …`, to be put behind the file's name.
     package var description: String {
         let place = position.map { "\($0.line):\($0.column): " } ?? ""
-        return place + (keyPath.isEmpty ? "" : keyPath + ": ") + message
+        let text = place + (keyPath.isEmpty ? "" : keyPath + ": ") + message
+        // Names come from the file, and an error is one line that does nothing to a terminal.
+        return String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 }
+            )
+        )
     }
 }

@@ -123,7 +123,8 @@ enum ScenarioValue {
     /// A whole number; a text for those that JSON's numbers cannot hold.
     static func seed(_ value: JSONValue, _ path: String) throws(ScenarioError) -> UInt64 {
         if case .text(let text) = value.content, let seed = UInt64(text) { return seed }
-        return UInt64(try integer(in: 0...(1 << 53))(value, path))
+        // From 2^53 on, a number in JSON stands for its neighbours, too.
+        return UInt64(try integer(in: 0...(1 << 53 - 1))(value, path))
     }
 
     static func number(

@@ -226,7 +226,10 @@ package struct Shrinker {
         tries { $0.network.duplicate = 0 }
         tries { $0.network.reorder = 0 }
         tries { $0.network.corrupt = 0 }
-        tries { $0.model = nil }
+        tries {
+            $0.model = nil
+            $0.expectations.removeAll(where: \.isAboutModels)
+        }
         tries { $0.model?.requestEvery = nil }
     }
 

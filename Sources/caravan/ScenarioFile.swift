@@ -1,5 +1,6 @@
 import ArgumentParser
 import FoundationEssentials
+import Primitives
 import Simulator
 
 /// A scenario and the file that it comes from.
@@ -8,6 +9,11 @@ struct ScenarioFile: Sendable {
     let scenario: Scenario
 
     static let suffix = ".sim.json"
+
+    /// Differs if anything in the scenario does.
+    var fingerprint: String {
+        SimulateCommand.hexadecimal(scenario.json.fnv1a)
+    }
 
     /// Reads a scenario; prints what is wrong with it and exits with 2 if it is none.
     static func read(_ path: String) throws -> ScenarioFile {

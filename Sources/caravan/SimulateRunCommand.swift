@@ -30,7 +30,9 @@ struct SimulateRunCommand: AsyncParsableCommand {
         #if Mutants
         if let mutant {
             guard let known = Mutant(rawValue: mutant) else {
-                throw ScenarioFile.refused("there is no mutant \(mutant)")
+                throw ScenarioFile.refused(
+                    "there is no mutant \(mutant): `caravan simulate mutants` lists them"
+                )
             }
             Mutant.plant(known)
         }
@@ -50,11 +52,20 @@ struct SimulateRunCommand: AsyncParsableCommand {
         }
         if let violation = result.violation {
             Output.write(line + "\n")
-            let command = SimulateCommand.repeating(file, seed: seed)
+            let command = SimulateCommand.repeating(file, seed: seed) + planted
             Output.writeError("\(violation) — seed \(seed): \(command)")
             throw ExitCode(1)
         }
         Output.write(line + "\n")
+    }
+
+    /// What the command that repeats the run needs, too.
+    private var planted: String {
+        #if Mutants
+        mutant.map { " --mutant \($0)" } ?? ""
+        #else
+        ""
+        #endif
     }
 
     private func run(_ file: ScenarioFile, seed: UInt64) throws -> SimulationResult {
@@ -69,11 +80,11 @@ struct SimulateRunCommand: AsyncParsableCommand {
             writer?.write(line)
             if isDrawn { lines.append(line) }
         }.run()
-        writer?.flush()
+        try writer?.end()
         if let page {
             let run = DiagramRun(scenario: file.scenario, result: result, lines: lines)
             page.write(Diagram.html(runs: [run]))
-            page.flush()
+            try page.end()
         }
         return result
     }
@@ -82,10 +93,13 @@ struct SimulateRunCommand: AsyncParsableCommand {
 /// Where lines go, in pieces large enough to be quick.
 final class LineFile {
     private let file: FileDescriptor
+    private let path: String
     private var buffer: [UInt8] = []
+    private var failure: Errno?
     private static let flushByteCount = 1 << 16
 
     init(_ path: String) throws {
+        self.path = path
         guard path != "-" else {
             file = .standardOutput
             return
@@ -108,9 +122,21 @@ final class LineFile {
         if buffer.count >= Self.flushByteCount { flush() }
     }
 
-    func flush() {
+    /// Called once; exits with 2 if the file has not got everything.
+    func end() throws {
+        flush()
         // A reader that has seen enough (`| head`) is no error of the run.
-        _ = try? file.writeAll(buffer)
+        guard let failure, failure != .brokenPipe else { return }
+        throw ScenarioFile.refused("\(path): cannot be written to its end: \(failure)")
+    }
+
+    private func flush() {
+        guard failure == nil else { return }
+        do {
+            try file.writeAll(buffer)
+        } catch {
+            failure = error as? Errno ?? .ioError
+        }
         buffer.removeAll(keepingCapacity: true)
     }
 }

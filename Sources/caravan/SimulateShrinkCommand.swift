@@ -74,7 +74,7 @@ enum RegressionFile {
         let name = "\(file.scenario.name)-\(outcome.violation.invariant)-\(seed)"
         var scenario = outcome.scenario
         scenario.name = name
-        scenario.description = "\(outcome.violation)"
+        scenario.description = "Once found: \(outcome.violation)"
         let target = path ?? defaultPath(name, beside: file.path)
         let directory = target.deletingLastComponent
         do {
@@ -96,7 +96,10 @@ enum RegressionFile {
         if !directory.isEmpty { directory += "/" }
         // A regression that fails again is kept beside the first one.
         let isInside = directory.hasSuffix("/\(folder)/") || directory == "\(folder)/"
-        return directory + (isInside ? "" : "\(folder)/") + name + ScenarioFile.suffix
+        // A name is for people, and may hold anything.
+        let fileName = name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" }
+        return directory + (isInside ? "" : "\(folder)/") + String(fileName.prefix(100))
+            + ScenarioFile.suffix
     }
 }
 

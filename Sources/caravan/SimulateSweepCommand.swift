@@ -114,7 +114,7 @@ struct SimulateSweepCommand: AsyncParsableCommand {
         progress.end()
         let outcome = sweep.outcome
         for line in outcome.hashLines { lines?.write(line) }
-        lines?.flush()
+        try lines?.end()
         try report(outcome)
     }
 
@@ -134,7 +134,7 @@ struct SimulateSweepCommand: AsyncParsableCommand {
         if let junit {
             let page = try LineFile(junit)
             page.write(JUnitReport.text(outcome, failures))
-            page.flush()
+            try page.end()
         }
         let unseen = Sometimes.all.filter { !$0.isSeen(in: total.records) }
         if json {

@@ -127,6 +127,7 @@ final class Sweep: Sendable {
         journal.add(
             SweepJournal.Entry(
                 path: files[block.file].path,
+                scenario: files[block.file].fingerprint,
                 first: block.first,
                 last: block.last,
                 hash: SimulateCommand.hexadecimal(hash),
@@ -176,6 +177,27 @@ final class Sweep: Sendable {
             .joined(separator: " ")
     }
 
+    private func check(
+        _ entry: SweepJournal.Entry,
+        against file: ScenarioFile,
+        of journal: SweepJournal
+    ) throws {
+        guard file.fingerprint == entry.scenario else {
+            throw ScenarioFile.refused(
+                "\(journal.path): \(file.path) has changed since. Name another file to begin anew"
+            )
+        }
+        let run = Simulation(scenario: file.scenario, seed: entry.first).run()
+        let hash = SimulateCommand.hexadecimal(run.hash)
+        guard hash == entry.hash else {
+            throw ScenarioFile.refused(
+                "\(journal.path): \(file.path) runs otherwise with seed \(entry.first) now (hash "
+                    + "\(hash), it was \(entry.hash)): the program has changed. Name another "
+                    + "file to begin anew"
+            )
+        }
+    }
+
     /// Counts what was done before, if this build does the same.
     private func take(over journal: SweepJournal) throws {
         var compared: Set<Int> = []
@@ -187,16 +209,7 @@ final class Sweep: Sendable {
                 entry.last == min(seeds.last, entry.first + SweepJournal.blockSize - 1)
             else { continue }
             if compared.insert(index).inserted {
-                let scenario = files[index].scenario
-                let hash = Simulation(scenario: scenario, seed: entry.first).run().hash
-                guard SimulateCommand.hexadecimal(hash) == entry.hash else {
-                    throw ScenarioFile.refused(
-                        "\(journal.path): \(entry.path) runs otherwise with seed \(entry.first) "
-                            + "now (hash \(SimulateCommand.hexadecimal(hash)), it was "
-                            + "\(entry.hash)): the scenario or the program has changed. Name "
-                            + "another file to begin anew"
-                    )
-                }
+                try check(entry, against: files[index], of: journal)
             }
             let block = Block(file: index, first: entry.first, last: entry.last)
             state.withLock { state in

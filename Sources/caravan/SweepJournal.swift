@@ -8,10 +8,13 @@ import SystemPackage
 ///
 /// A line of JSON for each block: some seeds of one scenario, and what their runs came to. A line
 /// that was cut off while it was written is made again. Whoever continues makes the first run of
-/// each scenario once more: what was kept counts only if this build does the same.
+/// each scenario once more: what was kept counts only if this build does the same. That it judges
+/// the same is not looked at: whoever changes a property begins anew.
 final class SweepJournal: Sendable {
     struct Entry: Codable, Sendable {
         let path: String
+        /// Of the scenario's text: what is promised in it changes no run.
+        let scenario: String
         let first: UInt64
         let last: UInt64
         /// Of the run with the first seed.

@@ -42,8 +42,8 @@ function situation(run, t) {
     }
   }
   const sentences = [`At that moment ${parts.join("; ")}.`];
-  const open = run.faults.filter((fault) => fault.t0 <= t && fault.t1 > t);
-  const last = run.faults.filter((fault) => fault.t1 <= t).sort((a, b) => b.t1 - a.t1)[0];
+  const open = run.faults.filter((fault) => fault.t0 <= t && fault.t1 >= t && !fault.caption.endsWith("switched on"));
+  const last = run.faults.filter((fault) => fault.t1 < t).sort((a, b) => b.t1 - a.t1)[0];
   if (open.length) sentences.push(`Still wrong then: ${open.slice(-3).map((fault) => fault.caption).join("; ")}.`);
   else if (last) sentences.push(`The last thing that was wrong had ended ${seconds(t - last.t1, 2)} before: ${last.caption}.`);
   return sentences;
