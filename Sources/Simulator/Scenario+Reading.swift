@@ -70,9 +70,9 @@ extension Scenario {
                 keyPath: "startWithin"
             )
         }
-        guard model != nil || !expectations.contains(where: \.isAboutModels) else {
+        guard model != nil || !expectations.contains(.ready) else {
             throw ScenarioError(
-                "\"ready\" and \"settled\" need a \"model\" that somebody launches",
+                "\"ready\" needs a \"model\" that somebody launches",
                 keyPath: "expect"
             )
         }

@@ -82,6 +82,22 @@ struct ScenarioTests {
             #"{"name":"a","nodes":2,"duration":"10s"}"#,
             "1:34: duration: the run must last until liveness is judged: at least 30s"
         ),
+        (
+            #"{"name":"a","nodes":2,"startWithin":"2h"}"#,
+            "startWithin: the nodes must start before the run ends"
+        ),
+        (
+            #"{"name":"a","nodes":2,"expect":["ready"]}"#,
+            "expect: \"ready\" needs a \"model\" that somebody launches"
+        ),
+        (
+            #"{"name":"a","nodes":2,"seed":9007199254740993}"#,
+            "1:30: seed: expected a whole number from 0 to 9007199254740991"
+        ),
+        (
+            "{\"name\":\"a\",\"nodes\":2,\"\\u001b[31m\":1}",
+            "1:23: unknown key \"?[31m\""
+        ),
         (#"{"name":"a","nodes":2"#, "1:22: the file ends where ',' or '}' was expected"),
         (#"{"name":"a","name":"b"}"#, "1:13: the key \"name\" appears twice"),
         ("", "1:1: the file ends where a value was expected"),

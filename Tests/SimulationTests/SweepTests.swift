@@ -61,6 +61,15 @@ struct SweepTests {
         #expect(summary["violations"] as? Int == 2)
     }
 
+    @Test func `whatever a scenario is called, its failure is kept in regressions`() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try write("broken", broken.replacing(#""name":"broken""#, with: #""name":"../../b \"c""#))
+        let run = try caravan(["simulate", "sweep", folder.path(), "--seeds", "4"])
+        #expect(run.status == 1, "\(run)")
+        let kept = folder.appending(path: "regressions/------b--c-L1-4.sim.json")
+        #expect(FileManager.default.fileExists(atPath: kept.path()))
+    }
+
     @Test func `two sweeps can be compared by their hashes`() throws {
         defer { try? FileManager.default.removeItem(at: folder) }
         try write("well", #"{"name":"well","nodes":3,"swarm":{"crash":[0.1,0.2]}}"#)
@@ -113,7 +122,14 @@ struct SweepTests {
             .write(to: kept)
         let refused = try sweep("1..60", "--resume", kept.path())
         #expect(refused.status == 2)
-        #expect(refused.errors.contains("the scenario or the program has changed"))
+        #expect(refused.errors.contains("the program has changed"))
+        // What is promised changes no run.
+        try Data(lines.utf8).write(to: kept)
+        let text = #"{"name":"well","nodes":3,"swarm":{"crash":[0.1,0.2]},"bounds":{"messages":1}}"#
+        try write("well", text)
+        let changed = try sweep("1..60", "--resume", kept.path())
+        #expect(changed.status == 2)
+        #expect(changed.errors.contains("well.sim.json has changed since"))
         try Data("noise\n".utf8).write(to: kept)
         #expect(try sweep("1..60", "--resume", kept.path()).errors.contains("kept.jsonl:1: "))
     }
