@@ -51,7 +51,7 @@ struct SimulateSweepCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Keep what was done in this file, and leave out what is in it.",
+            "Keep what was done in this file, and leave out what is in it; not with --fresh or --hashes.",
             valueName: "file"
         )
     )

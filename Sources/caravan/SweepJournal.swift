@@ -34,7 +34,8 @@ final class SweepJournal: Sendable {
     let entries: [Entry]
     /// The number of this call.
     let call: Int
-    private let file: Mutex<FileDescriptor>
+    /// Where whole lines end, too.
+    private let file: Mutex<(descriptor: FileDescriptor, byteCount: Int64)>
     private let lock: FileLock
 
     /// Reads what is there, and goes on writing behind it.
@@ -63,8 +64,7 @@ final class SweepJournal: Sendable {
                 permissions: [.ownerReadWrite, .groupRead, .otherRead]
             )
             try file.resize(to: Int64(byteCount))
-            try file.seek(offset: 0, from: .end)
-            self.file = Mutex(file)
+            self.file = Mutex((file, Int64(byteCount)))
         } catch {
             throw ScenarioFile.refused("\(path): cannot be written: \(error)")
         }
@@ -77,12 +77,15 @@ final class SweepJournal: Sendable {
     }
 
     func add(_ entry: Entry) {
-        guard let data = try? JSONEncoder().encode(entry) else { return }
         file.withLock { file in
             do {
-                try file.writeAll(data + [0x0A])
+                let line = try JSONEncoder().encode(entry) + [0x0A]
+                // A line that a full disk cut off is written over by the next one.
+                try file.descriptor.writeAll(toAbsoluteOffset: file.byteCount, line)
+                file.byteCount += Int64(line.count)
             } catch {
                 Output.writeError("\(path): cannot be written: \(error)")
+                try? file.descriptor.resize(to: file.byteCount)
             }
         }
     }

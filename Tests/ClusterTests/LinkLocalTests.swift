@@ -103,7 +103,7 @@ extension ClusterTests {
                 }
                 // Whoever heard a device's beacon over IPv6 first takes that way until it hears the
                 // device at the address that it says.
-                try await wait("the third reaches both where they say", within: .seconds(60)) {
+                try await wait("the third reaches both where they say", within: .seconds(30)) {
                     let third = try await agents[2].asked(["doctor", "network"])
                     return third.exit.isSuccess
                         && !third.standardOutput.contains("it is reached at")
