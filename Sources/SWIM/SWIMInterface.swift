@@ -51,6 +51,8 @@ package enum SWIMTimer: Hashable, Sendable {
     case probeFailure(UInt32)
     /// A member that is suspect for a short time only is probed once more.
     case secondLook(NodeID)
+    /// A suspect was heard: it is probed, and thereby told of the suspicion.
+    case lookAtHeard(NodeID)
     /// Somebody who speaks regularly may have fallen silent.
     case silence
     /// A relay gives up on an indirect probe and says so.
@@ -75,7 +77,8 @@ extension SWIMTimer: TimerName {
         case .reconnect: 4
         case .seeds: 5
         case .goodbye: 6
-        case .probeTimeout, .probeFailure, .secondLook, .relayTimeout, .suspicion: nil
+        case .probeTimeout, .probeFailure, .secondLook, .lookAtHeard, .relayTimeout, .suspicion:
+            nil
         }
     }
 }

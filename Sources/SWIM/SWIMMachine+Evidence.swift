@@ -84,7 +84,7 @@ extension SWIMMachine {
         if let last = contact(with: id)?.lastAlarm, now - last < configuration.period { return }
         updateContact(id) { $0.lastAlarm = now }
         // What it says may be its objection.
-        effects.append(.setTimer(.secondLook(id), after: Self.heardPatience))
+        effects.append(.setTimer(.lookAtHeard(id), after: Self.heardPatience))
     }
 
     private static let heardPatience: Duration = .milliseconds(50)

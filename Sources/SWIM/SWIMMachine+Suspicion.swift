@@ -89,6 +89,7 @@ extension SWIMMachine {
         suspicions.remove(at: index)
         effects.append(.cancelTimer(.suspicion(id)))
         effects.append(.cancelTimer(.secondLook(id)))
+        effects.append(.cancelTimer(.lookAtHeard(id)))
     }
 
     mutating func suspicionEnded(

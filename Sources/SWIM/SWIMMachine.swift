@@ -228,7 +228,7 @@ package struct SWIMMachine: Sendable {
             pingAgain(number, &effects)
             probeIndirectly(number, &effects)
         case .probeFailure(let number): failed(number, at: now, &effects)
-        case .secondLook(let id): lookAgain(at: id, now, &effects)
+        case .secondLook(let id), .lookAtHeard(let id): lookAgain(at: id, now, &effects)
         case .silence: listen(at: now, &effects)
         case .relayTimeout(let number): giveUpRelay(number, &effects)
         case .gossip: gossip(at: now, &effects)

@@ -120,7 +120,7 @@ struct EvidenceTests {
         let driven = Driven(peers: [7, 8, 9])
         driven.now = .origin + .seconds(1)
         let suspect = NodeID(8)
-        let look = SWIMEffect.setTimer(.secondLook(suspect), after: .milliseconds(50))
+        let look = SWIMEffect.setTimer(.lookAtHeard(suspect), after: .milliseconds(50))
         #expect(!driven.handle(.heard(suspect)).contains(look), "nobody suspects it")
         let accusation = MemberUpdate(
             id: suspect,
@@ -130,7 +130,7 @@ struct EvidenceTests {
         _ = driven.hear(accusation)
         #expect(driven.handle(.heard(suspect)).contains(look))
         driven.machine.probes = []
-        let told = driven.handle(.timer(.secondLook(suspect))).contains { effect in
+        let told = driven.handle(.timer(.lookAtHeard(suspect))).contains { effect in
             guard case .send(let messages, _) = effect else { return false }
             return messages.contains { if case .ping = $0 { true } else { false } }
                 && messages.contains(.update(accusation))
@@ -140,7 +140,7 @@ struct EvidenceTests {
         driven.now += .seconds(1)
         #expect(driven.handle(.heard(suspect)).contains(look))
         let objection = driven.hear(Driven.alive(8, incarnation: 2))
-        #expect(objection.contains(.cancelTimer(.secondLook(suspect))))
+        #expect(objection.contains(.cancelTimer(.lookAtHeard(suspect))))
     }
 
     @Test func `a host that goes dark is dead within 3.5 s where a master hears everybody`() {
