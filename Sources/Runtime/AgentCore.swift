@@ -11,6 +11,8 @@ package final class AgentCore: Sendable {
     package let election: Election
     package let placement: Placement
     package let supervisor: Supervisor
+    private let keeper: StateKeeper
+    private let probes: StreamProbes
     private let departure: Departure
     private let world: World
     private let configuration: CoreConfiguration
@@ -21,8 +23,8 @@ package final class AgentCore: Sendable {
         self.configuration = configuration
         let own = configuration.node
         let seeds = SeededGenerator(seed: world.seed)
-        let keeper = StateKeeper(world: world, record: record)
-        let probes = StreamProbes(world: world)
+        keeper = StateKeeper(world: world, record: record)
+        probes = StreamProbes(world: world)
         var facts = configuration.facts
         facts.vocabulary = .current
         if record.isDrained { facts.memoryAvailable = .zero }
@@ -184,8 +186,10 @@ package final class AgentCore: Sendable {
 
     /// Lets the actors go of each other, which hold each other in a ring; nothing works after it.
     package func dismantle() {
-        membership.assumeIsolated { $0.introduce(nil) }
-        election.assumeIsolated { $0.introduce(nil) }
+        membership.assumeIsolated { $0.dismantle() }
+        election.assumeIsolated { $0.dismantle() }
+        keeper.assumeIsolated { $0.dismantle() }
+        probes.assumeIsolated { $0.dismantle() }
         supervisor.assumeIsolated { $0.introduce(nil) }
     }
 

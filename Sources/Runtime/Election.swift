@@ -36,8 +36,15 @@ package actor Election {
         timers = LoopTimers(loop: world.loop)
     }
 
-    func introduce(_ placement: Placement?) {
+    func introduce(_ placement: Placement) {
         self.placement = placement
+    }
+
+    /// Nothing is done for anybody any more: whoever waits for an answer is let go.
+    func dismantle() {
+        placement = nil
+        onTransferEnd = []
+        onMayLeave = []
     }
 
     package func handle(_ input: ElectionInput) {

@@ -91,6 +91,12 @@ package actor Membership {
         viewChanged()
     }
 
+    /// Streams hold this actor for what they still have to tell.
+    func dismantle() {
+        introduce(nil)
+        streams = [:]
+    }
+
     var services: (any ServiceDoor)? { peers?.services }
 
     package func handle(_ input: SWIMInput) {

@@ -39,6 +39,11 @@ package actor StateKeeper {
         write()
     }
 
+    /// What waits for a write that never comes holds the other actors.
+    func dismantle() {
+        waiting = []
+    }
+
     private func write() {
         guard !isWriting, !waiting.isEmpty else { return }
         isWriting = true

@@ -39,6 +39,11 @@ actor StreamProbes {
         self.world = world
     }
 
+    /// Streams hold this actor for what they still have to tell.
+    func dismantle() {
+        open = [:]
+    }
+
     /// Asks an RPC server for its version and devices; the stream is closed before the result is
     /// given, because the server serves one client at a time.
     func probeRPC(
