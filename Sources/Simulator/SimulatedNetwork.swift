@@ -23,6 +23,8 @@ struct SimulatedNetwork {
     private var jams: [(id: Int, from: [Int], to: [Int], end: Int64)] = []
     /// Per node: how many times as long what it sends takes.
     private var slowness: [Double]
+    /// When it becomes quiet, in nanoseconds of virtual time.
+    private let quietFrom: Int64
     /// Per directed link, once one has a capacity: until when it is sending.
     private var busyUntil: [Int64] = []
 
@@ -30,9 +32,18 @@ struct SimulatedNetwork {
     static let headerByteCount = 28
     /// How many bytes wait at a link with a capacity; more are dropped at the tail.
     static let queueByteLimit = 65_536
+    /// How long after it became quiet what was sent before still arrives: slow devices make
+    /// datagrams minutes old, and words of that age about the dead are no quiet network.
+    static let quietGrace: Int64 = 1_000_000_000
 
-    init(nodeCount: Int, settings: LinkSettings, generator: SeededGenerator) {
+    init(
+        nodeCount: Int,
+        settings: LinkSettings,
+        quietFrom: Int64 = .max,
+        generator: SeededGenerator
+    ) {
         self.nodeCount = nodeCount
+        self.quietFrom = quietFrom
         base = settings
         slowness = Array(repeating: 1, count: nodeCount)
         streams = generator
@@ -66,16 +77,23 @@ struct SimulatedNetwork {
         if settings.loss > 0, draws.fraction() < settings.loss { return .lost }
         let held = wait + jamTime(from, to, now)
         let delay = held + slowed(Self.delay(settings, &draws), from)
+        if isTooOld(now, delay) { return .lost }
         guard settings.duplicate > 0 || settings.corrupt > 0 else {
             return .arrives(delay, again: nil, corrupt: false)
         }
         let isCorrupt = draws.fraction() < settings.corrupt
         let isDouble = draws.fraction() < settings.duplicate
-        return .arrives(
-            delay,
-            again: isDouble ? held + slowed(Self.delay(settings, &draws), from) : nil,
-            corrupt: isCorrupt
-        )
+        var again: Int64?
+        if isDouble {
+            let second = held + slowed(Self.delay(settings, &draws), from)
+            if !isTooOld(now, second) { again = second }
+        }
+        return .arrives(delay, again: again, corrupt: isCorrupt)
+    }
+
+    /// Whether it was sent before the network became quiet, and would arrive long after.
+    private func isTooOld(_ sent: Int64, _ delay: Int64) -> Bool {
+        sent < quietFrom && delay - Self.quietGrace > quietFrom - sent
     }
 
     private func slowed(_ delay: Int64, _ node: Int) -> Int64 {

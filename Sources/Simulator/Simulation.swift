@@ -59,6 +59,7 @@ package final class Simulation: @unchecked Sendable {
         network = SimulatedNetwork(
             nodeCount: scenario.nodeCount,
             settings: scenario.network,
+            quietFrom: self.scenario.liveness.at.wholeNanoseconds,
             generator: generator.derived(2)
         )
         safety = SafetyOracle([])

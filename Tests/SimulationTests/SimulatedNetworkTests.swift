@@ -3,9 +3,10 @@ import Primitives
 import Testing
 
 struct SimulatedNetworkTests {
-    private static func network(_ change: (inout LinkSettings) -> Void = { _ in })
-        -> SimulatedNetwork
-    {
+    private static func network(
+        quietFrom: Int64 = .max,
+        _ change: (inout LinkSettings) -> Void = { _ in }
+    ) -> SimulatedNetwork {
         var settings = LinkSettings()
         settings.latency = .init(
             minimum: .milliseconds(5),
@@ -16,6 +17,7 @@ struct SimulatedNetworkTests {
         return SimulatedNetwork(
             nodeCount: 3,
             settings: settings,
+            quietFrom: quietFrom,
             generator: SeededGenerator(seed: 1)
         )
     }
@@ -30,6 +32,16 @@ struct SimulatedNetworkTests {
         let fate = network.fate(from: from, to: to, byteCount: byteCount, at: now)
         guard case .arrives(let delay, _, _) = fate else { return nil }
         return now + delay
+    }
+
+    @Test func `what was sent long before the network is quiet does not arrive long after`() {
+        var network = Self.network(quietFrom: 10_000_000_000)
+        network.slow(0, by: 1000)
+        #expect(arrival(&network, 0, 1, at: 5_900_000_000) == 10_900_000_000)
+        #expect(arrival(&network, 0, 1, at: 6_100_000_000) == nil, "1.1 s after")
+        #expect(arrival(&network, 0, 1, at: 9_999_999_999) == nil)
+        #expect(arrival(&network, 0, 1, at: 10_000_000_000) == 15_000_000_000, "slow for ever")
+        #expect(arrival(&network, 1, 0, at: 9_999_999_999) == 10_004_999_999)
     }
 
     @Test func `what is jammed comes after the end, and other links are free`() {
