@@ -21,6 +21,10 @@ struct TraceState: Equatable {
     var sees = 0
     var worker: String?
     var launch: String?
+    /// Under `quorum`: by whom masters are elected, as far as it knows, and which state of the
+    /// voters that is (`term.version`).
+    var voters: [String] = []
+    var votersID: String?
 
     static let down = TraceState(role: .down)
 
@@ -31,6 +35,10 @@ struct TraceState: Equatable {
         if role != .down { details.append(.number("sees", UInt64(sees))) }
         if let worker { details.append(.text("worker", worker)) }
         if let launch { details.append(.text("launch", launch)) }
+        if let votersID {
+            details.append(.names("voters", voters))
+            details.append(.text("votersID", votersID))
+        }
         return details
     }
 
@@ -49,6 +57,9 @@ struct TraceState: Equatable {
         if role != .down { words += ", sees \(sees)" }
         if let worker { words += ", its worker is \(worker)" }
         if let launch { words += ", the launch is \(launch)" }
+        if let votersID {
+            words += ", counts the votes of \(voters.joined(separator: ", ")) (\(votersID))"
+        }
         return words
     }
 }
@@ -78,6 +89,10 @@ extension Simulation {
             if let obeyed {
                 state.role = obeyed.node == host.identity ? .master : .follower
             }
+            if let configuration = machine.record.configuration {
+                state.votersID = "\(configuration.id.term).\(configuration.id.version)"
+                state.voters = configuration.voters.map(voterName)
+            }
             if case .candidate(let candidacy) = machine.role {
                 state.role = candidacy.isPreVote ? .preVote : .candidate
                 state.ballot = text(candidacy.ballot)
@@ -95,5 +110,11 @@ extension Simulation {
         }
         if host.isStalled { state.role = .stalled }
         return state
+    }
+
+    /// A voter whose device has lost its disk never votes again, whoever runs there now.
+    private func voterName(_ id: NodeID) -> String {
+        let isThere = hosts.contains { $0.identity == id }
+        return isThere ? name(of: id) : "\(name(of: id)) of before"
     }
 }

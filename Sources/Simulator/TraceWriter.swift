@@ -82,10 +82,11 @@ enum TraceDetail {
     case text(String, String)
     case number(String, UInt64)
     case nodes(String, [Int])
+    case names(String, [String])
 
     var key: String {
         switch self {
-        case .text(let key, _), .number(let key, _), .nodes(let key, _): key
+        case .text(let key, _), .number(let key, _), .nodes(let key, _), .names(let key, _): key
         }
     }
 
@@ -95,6 +96,7 @@ enum TraceDetail {
         case .number(_, let number): "\(number)"
         case .nodes(_, let nodes):
             "[" + nodes.map { "\"\(Scenario.name(of: $0))\"" }.joined(separator: ",") + "]"
+        case .names(_, let names): "[" + names.map(JSONText.quoted).joined(separator: ",") + "]"
         }
     }
 }

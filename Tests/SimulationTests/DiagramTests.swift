@@ -99,6 +99,25 @@ struct DiagramTests {
         }
     }
 
+    @Test func `under quorum a state tells whose votes count`() throws {
+        let states = try lines("quorum-healthy").filter { $0.kind == "state" }
+        let masters = states.filter { $0.text("role") == "master" }
+        #expect(!masters.isEmpty)
+        for state in masters {
+            let voters = try #require(state.fields["voters"] as? [String])
+            #expect(voters.contains(try #require(state.text("node"))))
+            #expect(state.text("votersID") != nil)
+        }
+        let counts = masters.compactMap { ($0.fields["voters"] as? [String])?.count }
+        #expect(Set(counts) == [1, 2, 3, 4, 5], "one more at a time")
+        let lost = try lines("quorum-disk-lost").contains {
+            ($0.fields["voters"] as? [String])?.contains("n2 of before") == true
+        }
+        #expect(lost, "n2 came back without its disk, as another device")
+        let available = try lines("even-split-5").filter { $0.fields["voters"] != nil }
+        #expect(available.isEmpty)
+    }
+
     @Test func `a cause is an earlier event that has a line`() throws {
         var shown: Set<Int> = [0]
         for line in try lines("swarm-all") {

@@ -153,6 +153,7 @@ function drawLanes(panel) {
   drawStates(context, run, layout);
   drawTraffic(context, panel, layout);
   drawMarks(context, panel, layout);
+  drawVotes(context, run, layout);
   context.restore();
   drawNames(context, run, layout);
 }
@@ -294,6 +295,32 @@ function drawMarks(context, panel, layout) {
     const clashes = reserved && x < edge && x + width + 14 > bad - (edge > layout.width ? 90 : 0);
     mark(entry.t, entry.color, clashes ? "" : entry.text, entry.thickness, entry.dash);
   }
+}
+
+// At an election, who had a vote: full for whom it was given, empty where it was not.
+function drawVotes(context, run, layout) {
+  if (layout.lane < 12) return;
+  for (const election of run.elections) {
+    if (election.t < page.t0 || election.t > page.t1) continue;
+    for (const node of layout.shown) {
+      const name = run.nodes[node], isGiven = election.votes.includes(name);
+      if (!isGiven && !election.voters?.includes(name)) continue;
+      drawVote(context, hueOf(run, election.node), isGiven, layout.x(election.t), layout.places.get(node), Math.min(6.5, layout.lane * 0.22));
+    }
+  }
+}
+
+function drawVote(context, color, isGiven, x, y, radius) {
+  context.beginPath();
+  context.arc(x, y, radius, 0, 2 * Math.PI);
+  context.lineWidth = 5;
+  context.strokeStyle = colors.page;
+  context.stroke();
+  context.fillStyle = isGiven ? color : colors.page;
+  context.fill();
+  context.lineWidth = 2;
+  context.strokeStyle = color;
+  context.stroke();
 }
 
 function drawNames(context, run, layout) {

@@ -38,9 +38,12 @@ function readRun(facts, text) {
     if (line.kind === "violation") run.violation = line;
     if (line.kind === "log" && line.message.startsWith("election.elected")) {
       const state = stateAt(run, run.index.get(line.node), line.t + 1e-9);
-      run.elections.push({ t: line.t, node: line.node, line, ballot: state?.ballot });
+      run.elections.push({
+        t: line.t, node: line.node, line, ballot: state?.ballot, voters: state?.voters ?? null, votes: [],
+      });
     }
   }
+  readVotes(run);
   run.events = keyEvents(run);
   return run;
 }
@@ -80,6 +83,38 @@ function readMessages(run) {
   }
   run.counts = new Map(KINDS.map((kind) => [kind.id, 0]));
   for (const message of run.messages) run.counts.set(message.about, (run.counts.get(message.about) ?? 0) + 1);
+}
+
+// Who voted for whom was elected, itself first.
+function readVotes(run) {
+  for (const election of run.elections) {
+    const word = `vote granted ${election.ballot}`, votes = new Set([election.node]);
+    for (const { about, taken, lost } of run.messages) {
+      if (about !== "vote" || lost || !taken || taken.t > election.t || taken.to !== election.node) continue;
+      if (taken.message.split(", ").includes(word)) votes.add(taken.from);
+    }
+    election.votes = [...votes];
+  }
+}
+
+const termOf = (election) => election.ballot?.split("/")[0];
+
+function electionWords(election) {
+  const term = termOf(election), votes = `by ${joined(election.votes)}`;
+  return `elected master${term ? ` in term ${term}` : ""}, ${votes}${election.voters ? ` of its voters ${joined(election.voters)}` : ""}`;
+}
+
+// How one term came to have two masters.
+function twoElections(run, t) {
+  const before = run.elections.filter((election) => election.t <= t + 1e-9 && election.ballot);
+  const last = before.at(-1);
+  const first = last && before.findLast((other) => other.node !== last.node && termOf(other) === termOf(last));
+  if (!first) return [];
+  const sentences = [first, last].map((election) => `${election.node} was ${electionWords(election)}, at ${seconds(election.t, 2)}.`);
+  const both = first.votes.filter((name) => last.votes.includes(name));
+  if (both.length) sentences.push(`${joined(both)} voted for both.`);
+  else if (first.voters && `${first.voters}` !== `${last.voters}`) sentences.push("Nobody voted for both: the two counted the votes of different nodes.");
+  return sentences;
 }
 
 function readStates(run) {
@@ -181,7 +216,7 @@ function keyEvents(run) {
     if (fault.lasts) add(fault.t1, "fault", `over: ${fault.caption}`, fault.line);
   }
   for (const election of run.elections) {
-    add(election.t, "election", `${election.node} is elected master`, election.line);
+    add(election.t, "election", `${election.node} is ${electionWords(election)}`, election.line);
   }
   const { liveness } = run.facts;
   if (liveness.at > 0) add(liveness.at, "", `from here on the network is quiet; by ${seconds(liveness.at + liveness.within, 1)} all must be well`);
@@ -199,13 +234,18 @@ function addLogs(run, add) {
     "worker.rpc.gaveUp": "bad", "placement.server.gaveUp": "bad",
   };
   const groups = [], isLarge = run.nodes.length > 12;
-  const wanted = new Set();
+  const wanted = new Set(), voters = [];
   for (const line of run.lines) {
     if (line.kind !== "log") continue;
     const cut = line.message.indexOf(": ");
     const id = line.message.slice(0, cut), words = line.message.slice(cut + 2);
     if (id === "election.deposed") add(line.t, "election", `${line.node} is n${words.slice(1)}`, line);
-    else if (id === "placement.wanted") {
+    else if (id === "election.founded") add(line.t, "", `${line.node} founds the cluster, and is its only voter at first`, line);
+    else if (id === "election.voters") {
+      const last = voters.findLast((group) => group.words === words);
+      if (last && line.t - last.t < 5) last.by.add(line.node);
+      else voters.push({ t: line.t, words, by: new Set([line.node]), line });
+    } else if (id === "placement.wanted") {
       if (!wanted.has(words)) add(line.t, "", words.replace("The cluster", "the cluster"), line);
       wanted.add(words);
     } else if (id === "placement.ready") {
@@ -222,6 +262,7 @@ function addLogs(run, add) {
       groups.push({ t: line.t, whom: new Set([name]), by: new Set([line.node]), line });
     }
   }
+  for (const { t, words, by, line } of voters) add(t, "", `${joined([...by])}: m${words.slice(1)}`, line);
   for (const { t, whom, by, line } of groups) {
     add(t, "", `${joined([...whom])} ${whom.size > 1 ? "are" : "is"} dead, ${by.size > 1 ? "say" : "says"} ${joined([...by])}`, line);
   }

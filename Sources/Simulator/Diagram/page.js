@@ -67,7 +67,9 @@ function buildStories() {
       const box = made("div", "broken-promise");
       box.append(made("b", "", `Promised (${facts.violation.invariant}): `), facts.violation.promise, document.createElement("br"),
         made("b", "", `Seen at ${seconds(facts.violation.t, 3)}: `), facts.violation.detail);
-      for (const sentence of situation(run, facts.violation.t)) box.append(document.createElement("br"), sentence);
+      const { t, invariant } = facts.violation;
+      const sentences = [...(invariant === "S1" ? twoElections(run, t) : []), ...situation(run, t)];
+      for (const sentence of sentences) box.append(document.createElement("br"), sentence);
       story.append(box);
     }
     element("stories").append(story);
@@ -153,6 +155,12 @@ function buildLegend() {
   for (const [role, obeys, text] of entries) {
     const span = made("span"), canvas = made("canvas");
     drawBand(prepare(canvas, 46, 22), sample, { role, obeys }, 1, 45, 11, { lane: 32 });
+    span.append(canvas, text);
+    element("legend").append(span);
+  }
+  for (const [isGiven, text] of [[true, "voted for the node elected then"], [false, "had a vote, and did not give it"]]) {
+    const span = made("span"), canvas = made("canvas");
+    drawVote(prepare(canvas, 46, 22), colors.m0, isGiven, 23, 11, 6.5);
     span.append(canvas, text);
     element("legend").append(span);
   }
