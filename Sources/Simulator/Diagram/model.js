@@ -212,7 +212,7 @@ function keyEvents(run) {
   }
   for (const line of starts) if (line.message !== "life 1") add(line.t, "", `${line.node} runs again`, line);
   for (const fault of run.faults) {
-    add(fault.t0, "fault", fault.caption + (fault.lasts ? `, for ${seconds(fault.t1 - fault.t0, 1)}` : ", for good"), fault.line);
+    add(fault.t0, "fault", fault.caption + (fault.lasts ? `, for ${seconds(fault.t1 - fault.t0, 1)}` : ", to the end of the run"), fault.line);
     if (fault.lasts) add(fault.t1, "fault", `over: ${fault.caption}`, fault.line);
   }
   for (const election of run.elections) {
@@ -242,9 +242,11 @@ function addLogs(run, add) {
     if (id === "election.deposed") add(line.t, "election", `${line.node} is n${words.slice(1)}`, line);
     else if (id === "election.founded") add(line.t, "", `${line.node} founds the cluster, and is its only voter at first`, line);
     else if (id === "election.voters") {
-      const last = voters.findLast((group) => group.words === words);
+      // The log calls nodes that its own does not know by their identities.
+      const names = joined(stateAt(run, run.index.get(line.node), line.t + 1e-9)?.voters ?? []);
+      const last = voters.findLast((group) => group.names === names);
       if (last && line.t - last.t < 5) last.by.add(line.node);
-      else voters.push({ t: line.t, words, by: new Set([line.node]), line });
+      else voters.push({ t: line.t, names, by: new Set([line.node]), line });
     } else if (id === "placement.wanted") {
       if (!wanted.has(words)) add(line.t, "", words.replace("The cluster", "the cluster"), line);
       wanted.add(words);
@@ -262,7 +264,7 @@ function addLogs(run, add) {
       groups.push({ t: line.t, whom: new Set([name]), by: new Set([line.node]), line });
     }
   }
-  for (const { t, words, by, line } of voters) add(t, "", `${joined([...by])}: m${words.slice(1)}`, line);
+  for (const { t, names, by, line } of voters) add(t, "", `for ${joined([...by])} ${names} are the voters now`, line);
   for (const { t, whom, by, line } of groups) {
     add(t, "", `${joined([...whom])} ${whom.size > 1 ? "are" : "is"} dead, ${by.size > 1 ? "say" : "says"} ${joined([...by])}`, line);
   }
