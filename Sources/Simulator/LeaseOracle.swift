@@ -134,7 +134,8 @@ struct LeaseOracle {
         simulation.report(
             "lease",
             "\(host.name) still says that it is master, and no majority of the members that it "
-                + "sees has obeyed it for \(Duration.nanoseconds(age).scenarioText)"
+                + "sees has obeyed it for \(DiagramFacts.words(.nanoseconds(age))); "
+                + "\(DiagramFacts.words(.nanoseconds(lease + Self.slack))) are allowed"
         )
     }
 

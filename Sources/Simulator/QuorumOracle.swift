@@ -102,12 +102,20 @@ struct QuorumOracle {
         {
             simulation.report(
                 "S6",
-                "\(host.name) went from \(before.voters.count) voters to "
-                    + "\(configuration.voters.count) whose majorities need not share a member"
+                "\(host.name) replaced the voters \(Self.names(before, simulation)) by "
+                    + "\(Self.names(configuration, simulation)): a majority of the ones need not "
+                    + "share a member with a majority of the others"
             )
         }
         voters[configuration.id] = configuration.voters
         stored[host.identity] = configuration
+    }
+
+    private static func names(
+        _ configuration: VoterConfiguration,
+        _ simulation: Simulation
+    ) -> String {
+        "{" + configuration.voters.map(simulation.name).joined(separator: ", ") + "}"
     }
 
     /// Those that the host has stored; nil under the policy `available`.

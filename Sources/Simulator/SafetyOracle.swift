@@ -119,14 +119,23 @@ struct SafetyOracle {
         simulation.quality.look(at: host.index, master, at: simulation.now)
         guard let ballot = master else { return }
         if let before = obeyed[host.index].next(ballot, of: host.identity), ballot < before {
-            simulation.report("S2", "\(host.name) obeys \(ballot) after \(before)")
+            simulation.report(
+                "S2",
+                "\(host.name) obeys ballot \(simulation.text(ballot)) after "
+                    + simulation.text(before)
+            )
         }
         guard ballot.node == host.identity else { return }
         let life = Life(host: host.index, life: host.life)
         if let other = masters[ballot], other != life {
+            let text = simulation.text(ballot)
             simulation.report(
                 "S1",
-                "\(ballot) has two masters: \(Scenario.name(of: other.host)) and \(host.name)"
+                other.host == host.index
+                    ? "\(host.name) is master of ballot \(text) in its life \(host.life), and was in "
+                        + "its life \(other.life)"
+                    : "ballot \(text) has two masters: \(Scenario.name(of: other.host)) and "
+                        + host.name
             )
         }
         masters[ballot] = life
@@ -242,7 +251,11 @@ struct SafetyOracle {
             if let before = answered[host.index].next(ballot, of: host.identity),
                 ballot < before
             {
-                simulation.report("S2", "\(host.name) answers \(ballot) after \(before)")
+                simulation.report(
+                    "S2",
+                    "\(host.name) answers ballot \(simulation.text(ballot)) after "
+                        + simulation.text(before)
+                )
             }
             return ObeyedHeartbeat(ballot: ballot, sequence: sequence)
         case .heartbeatReply(_, _, isObeyed: false):
@@ -315,16 +328,21 @@ struct SafetyOracle {
         else { return }
         simulation.report(
             "S3",
-            "the rpc-server of \(host.name) works for \(own.ballot), and the llama-server of "
-                + "\(user.ballot) uses it"
+            "the rpc-server of \(host.name) works for the master \(simulation.text(own.ballot)), "
+                + "and the llama-server of \(server.host.name), started for "
+                + "\(simulation.text(user.ballot)), uses it"
         )
     }
 }
 
 extension SimulatedHost {
     /// The RPC server that listens now.
-    fileprivate var rpcServer: SimulatedRPCServer? {
+    var rpcServer: SimulatedRPCServer? {
         guard case .process(let process) = listeners[Self.rpcPort]?.owner else { return nil }
         return process as? SimulatedRPCServer
+    }
+
+    var llamaServer: SimulatedLlamaServer? {
+        processes.lazy.compactMap { $0 as? SimulatedLlamaServer }.first
     }
 }

@@ -21,6 +21,9 @@ struct TraceState: Equatable {
     var sees = 0
     var worker: String?
     var launch: String?
+    /// For whose ballot its rpc-server and its llama-server were started.
+    var rpcServer: String?
+    var llamaServer: String?
     /// Under `quorum`: by whom masters are elected, as far as it knows, and which state of the
     /// voters that is (`term.version`).
     var voters: [String] = []
@@ -35,6 +38,8 @@ struct TraceState: Equatable {
         if role != .down { details.append(.number("sees", UInt64(sees))) }
         if let worker { details.append(.text("worker", worker)) }
         if let launch { details.append(.text("launch", launch)) }
+        if let rpcServer { details.append(.text("rpcServer", rpcServer)) }
+        if let llamaServer { details.append(.text("llamaServer", llamaServer)) }
         if let votersID {
             details.append(.names("voters", voters))
             details.append(.text("votersID", votersID))
@@ -57,6 +62,8 @@ struct TraceState: Equatable {
         if role != .down { words += ", sees \(sees)" }
         if let worker { words += ", its worker is \(worker)" }
         if let launch { words += ", the launch is \(launch)" }
+        if let rpcServer { words += ", its rpc-server works for \(rpcServer)" }
+        if let llamaServer { words += ", its llama-server was started for \(llamaServer)" }
         if let votersID {
             words += ", counts the votes of \(voters.joined(separator: ", ")) (\(votersID))"
         }
@@ -108,6 +115,8 @@ extension Simulation {
             }
             state.launch = core.placement.assumeIsolated { $0.launch.report?.phase }.map { "\($0)" }
         }
+        state.rpcServer = host.rpcServer?.session.map { text($0.ballot) }
+        state.llamaServer = host.llamaServer?.session.map { text($0.ballot) }
         if host.isStalled { state.role = .stalled }
         return state
     }

@@ -118,6 +118,17 @@ struct DiagramTests {
         #expect(available.isEmpty)
     }
 
+    @Test func `a state tells for whose ballot the servers were started`() throws {
+        let states = try lines("transfer").filter { $0.kind == "state" }
+        for key in ["rpcServer", "llamaServer"] {
+            let ballots = Set(states.compactMap { $0.text(key) })
+            #expect(ballots.count >= 2, "\(key): the servers of one master are not the other's")
+            #expect(ballots.allSatisfy { $0.contains("/n") })
+        }
+        let unneeded = try lines("even-split-5").filter { $0.fields["rpcServer"] != nil }
+        #expect(unneeded.isEmpty, "nobody asked for a model")
+    }
+
     @Test func `a cause is an earlier event that has a line`() throws {
         var shown: Set<Int> = [0]
         for line in try lines("swarm-all") {

@@ -70,7 +70,7 @@ struct DiagramFacts {
 
     private var faults: String? {
         guard !scenario.faults.isEmpty else {
-            return "Nothing goes wrong on purpose, apart from what the network always does."
+            return "The scenario has no faults, apart from what the network always does."
         }
         let end = run.result.virtualTime
         let begun = scenario.faults.filter { $0.at <= end }.sorted { $0.at < $1.at }
@@ -78,9 +78,9 @@ struct DiagramFacts {
         let limit = 4
         var text: String
         if begun.count > limit {
-            text = "\(begun.count) things go wrong on purpose; the last of them: "
+            text = "The scenario does \(begun.count) things; the last of them: "
         } else {
-            text = "What goes wrong on purpose: "
+            text = "What the scenario does: "
         }
         text += begun.suffix(limit).map { words(for: $0) }.joined(separator: "; ")
         return text + "."
@@ -131,7 +131,8 @@ struct Promise {
         Promise(
             name: "S1",
             text: "A ballot has one master only, and nobody votes for two in one term, not even "
-                + "after a restart."
+                + "after a restart. Where a quorum decides, a term has one master, whose lease ends "
+                + "before that of another begins."
         ),
         Promise(
             name: "S2",
@@ -186,6 +187,25 @@ struct Promise {
         Promise(
             name: "launch",
             text: "A launch ends: the model is ready, or it has failed and says why."
+        ),
+        Promise(
+            name: "lease",
+            text: "A master that most of the others have not obeyed for a while stops saying that "
+                + "it is one, before another can be elected."
+        ),
+        Promise(
+            name: "answer",
+            text: "Whoever asks a node to hand mastership over or to leave hears how it ended."
+        ),
+        Promise(
+            name: "quality",
+            text: "The run keeps the bounds that its scenario sets: false deaths, the slowest "
+                + "detection, time without a master, messages and bytes."
+        ),
+        Promise(
+            name: "shadow",
+            text: "The machines driven directly want exactly what the same machines within the "
+                + "agents' actors want. If not, an actor decides something by itself."
         ),
         Promise(
             name: "escapedJob",

@@ -29,7 +29,7 @@ function wordsOf(line) {
   switch (line.kind) {
     case "send": return `${line.from} sends to ${line.to}: ${line.message}`;
     case "deliver": return `${line.to} takes from ${line.from}: ${line.message}`;
-    case "lost": return `lost between ${line.from} and ${line.to}: ${line.message}`;
+    case "lost": return line.why === UNDER_WAY ? `under way from ${line.from} to ${line.to}: ${line.message}` : `lost between ${line.from} and ${line.to}: ${line.message}`;
     case "fault": case "violation": return line.message;
     case "start": return `${line.node} starts, ${line.message}`;
     case "stop": return `${line.node} stops: ${line.message}`;

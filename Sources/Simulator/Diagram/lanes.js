@@ -12,7 +12,7 @@ function readColors() {
     colors[name] = style.getPropertyValue(`--${name}`).trim();
   }
   patterns = {
-    candidate: hatch(colors.candidate, colors.page, 3), stalled: hatch(colors.soft, colors.page, 2.2),
+    candidate: hatch(colors.candidate, colors.page, 3), "pre-vote": hatch(colors.candidate, colors.page, 1), stalled: hatch(colors.soft, colors.page, 2.2),
   };
 }
 
@@ -96,7 +96,7 @@ function drawBand(context, run, band, x0, x1, y, layout) {
       context.fillRect(x0, y + height / 2 - 1.5, width, 1.5);
       break;
     case "candidate": case "pre-vote":
-      context.fillStyle = patterns.candidate;
+      context.fillStyle = patterns[band.role];
       context.fillRect(x0, y - height / 2, width, height);
       if (band.role === "candidate") {
         context.fillStyle = colors.candidate;
@@ -151,6 +151,7 @@ function drawLanes(panel) {
   drawGrid(context, layout);
   drawFaults(context, run, layout);
   drawStates(context, run, layout);
+  drawServers(context, run, layout);
   drawTraffic(context, panel, layout);
   drawMarks(context, panel, layout);
   drawVotes(context, run, layout);
@@ -244,6 +245,29 @@ function drawStates(context, run, layout) {
   }
 }
 
+// The servers of llama.cpp, in the colour of the master for which they were started: the one that
+// uses others above the lane, the one that is used below it.
+function drawServers(context, run, layout) {
+  if (layout.lane < 24) return;
+  const full = Math.min(layout.lane * 0.66, 30), hasText = layout.lane >= 60, height = hasText ? 12 : 3;
+  context.font = "10.5px system-ui, sans-serif";
+  for (const node of layout.shown) {
+    for (const { key, ballot, t0, t1 } of run.servers[node]) {
+      if (t1 < page.t0 || t0 > page.t1) continue;
+      const x0 = Math.max(layout.gutter - 2, layout.x(t0)), x1 = Math.min(layout.width + 2, layout.x(t1));
+      const y = layout.places.get(node) + (key === "rpcServer" ? full / 2 + 2 : -full / 2 - 2 - height);
+      context.fillStyle = hueOf(run, ballot.split("/")[1]);
+      context.globalAlpha = 0.3;
+      context.fillRect(x0, y, Math.max(1, x1 - x0), height);
+      context.globalAlpha = 1;
+      context.fillRect(x0, y, 2, height);
+      context.fillStyle = colors.ink;
+      const name = key === "rpcServer" ? "rpc-server" : "llama-server";
+      if (hasText) pinnedText(context, [`${name} for ${ballot}`, name], x0, x1, y + height / 2 + 0.5, layout);
+    }
+  }
+}
+
 function backedText(context, words, x0, x1, y, layout, size) {
   const left = Math.max(x0, layout.gutter) + 5;
   const room = Math.min(x1, layout.width) - left - 5;
@@ -260,7 +284,7 @@ function drawMarks(context, panel, layout) {
   const { run } = panel;
   let free = -Infinity;
   context.font = "600 12px system-ui, sans-serif";
-  const mark = (t, color, text, thickness, dash) => {
+  const mark = (t, color, text, thickness, dash, isBefore = false) => {
     if (t < page.t0 || t > page.t1) return;
     const x = layout.x(t), width = context.measureText(text).width;
     context.strokeStyle = context.fillStyle = color;
@@ -271,7 +295,7 @@ function drawMarks(context, panel, layout) {
     context.lineTo(x, layout.height);
     context.stroke();
     context.setLineDash([]);
-    const flip = x + width + 8 > layout.width;
+    const flip = isBefore || x + width + 8 > layout.width;
     const left = flip ? x - width - 5 : x + 5;
     if (left < free) return;
     free = left + width + 8;
@@ -293,7 +317,9 @@ function drawMarks(context, panel, layout) {
   for (const entry of marks.sort((a, b) => a.t - b.t)) {
     const x = layout.x(entry.t), width = context.measureText(entry.text).width;
     const clashes = reserved && x < edge && x + width + 14 > bad - (edge > layout.width ? 90 : 0);
-    mark(entry.t, entry.color, clashes ? "" : entry.text, entry.thickness, entry.dash);
+    // Who was elected at the violation itself stands before its line.
+    const isBefore = clashes && x <= bad && x - width - 8 > layout.gutter;
+    mark(entry.t, entry.color, clashes && !isBefore ? "" : entry.text, entry.thickness, entry.dash, isBefore);
   }
 }
 

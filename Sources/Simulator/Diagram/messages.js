@@ -62,6 +62,7 @@ function drawArrow(context, message, layout, heads, thickness) {
     x1 = x0 + (x1 - x0) * 0.6;
     y1 = y0 + (y1 - y0) * 0.6;
   }
+  if (message.isUnderWay) { x1 = (x0 + x1) / 2; y1 = (y0 + y1) / 2; }
   if (message.lost || message.again) context.setLineDash(message.lost ? [4, 3] : [1, 2]);
   context.beginPath();
   context.moveTo(x0, y0);
@@ -75,7 +76,7 @@ function drawArrow(context, message, layout, heads, thickness) {
     context.moveTo(x1 - 3.5, y1 - 3.5); context.lineTo(x1 + 3.5, y1 + 3.5);
     context.moveTo(x1 + 3.5, y1 - 3.5); context.lineTo(x1 - 3.5, y1 + 3.5);
     context.stroke();
-  } else if (heads) {
+  } else if (heads && !message.isUnderWay) {
     const angle = Math.atan2(y1 - y0, x1 - x0), size = 5 + thickness;
     context.beginPath();
     context.moveTo(x1, y1);

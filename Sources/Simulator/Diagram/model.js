@@ -6,6 +6,7 @@ const KINDS = [
   { id: "beacon", name: "Beacons" }, { id: "unreadable", name: "Unreadable" },
 ];
 const MASTER_HUES = 6;
+const UNDER_WAY = "still under way when the run ended";
 const CHAIN_LIMIT = 300;
 
 function seconds(t, digits = 3) {
@@ -23,7 +24,7 @@ function readRun(facts, text) {
     facts, lines, end: Math.max(facts.end, 0.001),
     nodes: Array.from({ length: facts.nodes }, (_, index) => `n${index + 1}`),
     byEvent: new Map(), messages: [], byPacket: new Map(), states: [], bands: [], faults: [],
-    streams: [], elections: [], hues: new Map(), events: [], violation: null,
+    streams: [], servers: [], elections: [], hues: new Map(), events: [], violation: null,
   };
   run.index = new Map(run.nodes.map((name, index) => [name, index]));
   for (const line of lines) {
@@ -71,6 +72,7 @@ function readMessages(run) {
     message.taken = line;
     message.t1 = line.t;
     message.lost = line.kind === "lost" ? "there" : null;
+    if (line.why === UNDER_WAY) { message.lost = null; message.isUnderWay = true; }
     if (line.about === "unreadable") message.about = "unreadable";
   }
   run.messages.sort((a, b) => a.t0 - b.t0);
@@ -93,7 +95,21 @@ function readVotes(run) {
       if (about !== "vote" || lost || !taken || taken.t > election.t || taken.to !== election.node) continue;
       if (taken.message.split(", ").includes(word)) votes.add(taken.from);
     }
-    election.votes = [...votes];
+    election.votes = [...votes].filter((name) => election.voters?.includes(name) ?? true);
+  }
+}
+
+// Every vote that was given: a candidate's for itself, and what it was answered.
+function addVotes(run, add) {
+  for (const bands of run.bands) {
+    for (const band of bands) {
+      if (band.role === "candidate") add(band.t0, "vote", `${band.node} stands in term ${termOf(band)}, and votes for itself`, band);
+    }
+  }
+  for (const { about, sent } of run.messages) {
+    if (about !== "vote") continue;
+    const ballot = sent.message.split(", ").find((part) => part.startsWith("vote granted "))?.slice("vote granted ".length);
+    if (ballot) add(sent.t, "vote", `${sent.from} votes for ${sent.to} in term ${termOf({ ballot })}`, sent);
   }
 }
 
@@ -126,6 +142,7 @@ function readStates(run) {
     list.push({ ...line, t0: line.t, t1: run.end });
     if (line.role === "master" && !run.hues.has(line.obeys)) run.hues.set(line.obeys, run.hues.size % MASTER_HUES);
   }
+  run.servers = run.states.map(readServers);
   // How many are seen and what is launched changes often; the colour does not.
   run.bands = run.states.map((list) => {
     const bands = [];
@@ -139,6 +156,20 @@ function readStates(run) {
     }
     return bands;
   });
+}
+
+// From when to when a node had which server of llama.cpp, and for whose ballot.
+function readServers(states) {
+  const servers = [];
+  for (const key of ["rpcServer", "llamaServer"]) {
+    let last = null;
+    for (const state of states) {
+      if (last && last.ballot === state[key]) { last.t1 = state.t1; continue; }
+      last = state[key] ? { key, ballot: state[key], t0: state.t0, t1: state.t1 } : null;
+      if (last) servers.push(last);
+    }
+  }
+  return servers;
 }
 
 function readFaults(run) {
@@ -206,9 +237,12 @@ function keyEvents(run) {
   const events = [];
   const add = (t, kind, text, line) => events.push({ t, kind, text, line, run });
   const starts = run.lines.filter((line) => line.kind === "start");
-  const first = starts.filter((line) => line.message === "life 1");
-  if (first.length) {
-    add(first[0].t, "", `${first.length === 1 ? first[0].node + " starts" : `${first.length} nodes start`}`, first[0]);
+  const first = starts.filter((line) => line.message === "life 1"), groups = [];
+  for (const line of first) {
+    if (groups.length && line.t - groups.at(-1)[0].t < 2) groups.at(-1).push(line); else groups.push([line]);
+  }
+  for (const group of groups) {
+    add(group[0].t, "", `${joined(group.map((line) => line.node))} ${group.length === 1 ? "starts" : "start"}`, group[0]);
   }
   for (const line of starts) if (line.message !== "life 1") add(line.t, "", `${line.node} runs again`, line);
   for (const fault of run.faults) {
@@ -221,10 +255,13 @@ function keyEvents(run) {
   const { liveness } = run.facts;
   if (liveness.at > 0) add(liveness.at, "", `from here on the network is quiet; by ${seconds(liveness.at + liveness.within, 1)} all must be well`);
   if (run.facts.convergedAt !== null) add(run.facts.convergedAt, "good", "all is well", null);
+  // In a large cluster the votes of one election are many lines.
+  if (run.nodes.length <= 12) addVotes(run, add);
   addLogs(run, add);
   addAgreement(run, add);
   if (run.violation) add(run.violation.t, "bad", `${run.facts.violation?.invariant ?? ""} broken: ${run.facts.violation?.detail ?? run.violation.message}`, run.violation);
-  return events.sort((a, b) => a.t - b.t).slice(0, 3000);
+  // What the scenario had in mind for later did not happen.
+  return events.filter((event) => event.t <= run.end).sort((a, b) => a.t - b.t).slice(0, 3000);
 }
 
 function addLogs(run, add) {
@@ -239,14 +276,18 @@ function addLogs(run, add) {
     if (line.kind !== "log") continue;
     const cut = line.message.indexOf(": ");
     const id = line.message.slice(0, cut), words = line.message.slice(cut + 2);
-    if (id === "election.deposed") add(line.t, "election", `${line.node} is n${words.slice(1)}`, line);
+    if (id === "election.renewed") {
+      const ballot = stateAt(run, run.index.get(line.node), line.t + 1e-9)?.ballot;
+      add(line.t, "election", `${line.node} stays master${ballot ? `, under ballot ${ballot} from now on` : ""}`, line);
+    } else if (id === "election.deposed") add(line.t, "election", `${line.node} is n${words.slice(1)}`, line);
     else if (id === "election.founded") add(line.t, "", `${line.node} founds the cluster, and is its only voter at first`, line);
     else if (id === "election.voters") {
       // The log calls nodes that its own does not know by their identities.
-      const names = joined(stateAt(run, run.index.get(line.node), line.t + 1e-9)?.voters ?? []);
-      const last = voters.findLast((group) => group.names === names);
+      const node = run.index.get(line.node), state = stateAt(run, node, line.t + 1e-9);
+      const names = joined(state?.voters ?? []), isOlder = goesBack(run, node, state);
+      const last = voters.findLast((group) => group.names === names && group.isOlder === isOlder);
       if (last && line.t - last.t < 5) last.by.add(line.node);
-      else voters.push({ t: line.t, names, by: new Set([line.node]), line });
+      else voters.push({ t: line.t, names, isOlder, by: new Set([line.node]), line });
     } else if (id === "placement.wanted") {
       if (!wanted.has(words)) add(line.t, "", words.replace("The cluster", "the cluster"), line);
       wanted.add(words);
@@ -264,10 +305,21 @@ function addLogs(run, add) {
       groups.push({ t: line.t, whom: new Set([name]), by: new Set([line.node]), line });
     }
   }
-  for (const { t, names, by, line } of voters) add(t, "", `for ${joined([...by])} ${names} are the voters now`, line);
+  for (const { t, names, isOlder, by, line } of voters) {
+    if (isOlder) add(t, "bad", `${joined([...by])} ${by.size > 1 ? "go" : "goes"} back to older voters: ${names}`, line);
+    else add(t, "", `for ${joined([...by])} the voters are ${names} now`, line);
+  }
   for (const { t, whom, by, line } of groups) {
     add(t, "", `${joined([...whom])} ${whom.size > 1 ? "are" : "is"} dead, ${by.size > 1 ? "say" : "says"} ${joined([...by])}`, line);
   }
+}
+
+// Whether a node knew newer voters before.
+function goesBack(run, node, state) {
+  const before = run.states[node]?.[run.states[node].indexOf(state) - 1];
+  if (!state?.votersID || !before?.votersID) return false;
+  const [term, version] = state.votersID.split(".").map(Number), [oldTerm, oldVersion] = before.votersID.split(".").map(Number);
+  return term < oldTerm || term === oldTerm && version < oldVersion;
 }
 
 // When all that run obey one master, and when two reign at once.

@@ -44,8 +44,8 @@ function situation(run, t) {
   const sentences = [`At that moment ${parts.join("; ")}.`];
   const open = run.faults.filter((fault) => fault.t0 <= t && fault.t1 >= t && !fault.caption.endsWith("switched on"));
   const last = run.faults.filter((fault) => fault.t1 < t).sort((a, b) => b.t1 - a.t1)[0];
-  if (open.length) sentences.push(`Still wrong then: ${open.slice(-3).map((fault) => fault.caption).join("; ")}.`);
-  else if (last) sentences.push(`The last thing that was wrong had ended ${seconds(t - last.t1, 2)} before: ${last.caption}.`);
+  if (open.length) sentences.push(`Still on then: ${open.slice(-3).map((fault) => fault.caption).join("; ")}.`);
+  else if (last) sentences.push(`The last fault had ended ${seconds(t - last.t1, 2)} before: ${last.caption}.`);
   return sentences;
 }
 
@@ -108,7 +108,7 @@ function buildNodes() {
   const count = Math.max(...page.runs.map((run) => run.nodes.length));
   const boxes = [], all = made("div", "all");
   const tell = () => {
-    element("nodes-title").textContent = page.hiddenNodes.size ? `Nodes: ${count - page.hiddenNodes.size} of ${count} ▾` : `All ${count} nodes ▾`;
+    element("nodes-title").textContent = page.hiddenNodes.size ? `Nodes: ${count - page.hiddenNodes.size} of ${count} ▾` : count > 1 ? `All ${count} nodes ▾` : "One node ▾";
     redraw();
   };
   for (const [text, isOn] of [["All", true], ["None", false]]) {
@@ -186,11 +186,20 @@ function buildPromises() {
   }
 }
 
+// The violation, and the last three key moments of the seconds before it; events at once are one.
+function lastMoments(run) {
+  const { t } = run.violation;
+  const near = run.events.filter((event) => event.t < t - 0.01 && event.t > t - 8);
+  const moments = [...new Set(near.map((event) => Math.round(event.t * 20) / 20))].slice(-3);
+  const span = Math.max(0.5, (t - (moments[0] ?? t - 6)) * 1.15);
+  return [t - span, t + span * 0.15];
+}
+
 function firstView() {
   const [first] = page.runs;
   const broken = page.runs.find((run) => run.violation);
   const moment = page.difference ? [page.difference.t - 1, page.difference.t + 4]
-    : broken ? [broken.violation.t - 6, broken.violation.t + 1]
+    : broken ? lastMoments(broken)
     : first.elections.length ? [first.elections[0].t - 2.5, first.elections[0].t + 3.5] : [0, Math.min(page.end, 10)];
   return [Math.max(0, moment[0]), Math.min(page.end * 1.01, moment[1])];
 }
@@ -246,7 +255,13 @@ function build() {
   if (near !== undefined) {
     const place = page.events.findLastIndex((event) => event.t <= near);
     const aside = document.querySelector("aside"), item = element("events").children[place];
-    if (item && getComputedStyle(aside).position === "sticky") aside.scrollTop = item.offsetTop - aside.clientHeight / 2;
+    // It stands below the page's head at first, and ends below the window's edge.
+    const room = Math.max(120, window.innerHeight - aside.getBoundingClientRect().top);
+    if (item && getComputedStyle(aside).position === "sticky") {
+      const wanted = item.offsetTop + item.offsetHeight - room * 0.8, most = aside.scrollHeight - aside.clientHeight;
+      if (wanted > most && wanted > 0) element("events").style.paddingBottom = `${Math.ceil(wanted - Math.max(0, most))}px`;
+      aside.scrollTop = wanted;
+    }
   }
 }
 
