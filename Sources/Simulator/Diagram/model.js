@@ -224,7 +224,13 @@ function chainOf(run, line) {
     if (sent && !seen.has(sent)) { current = sent; continue; }
     const trigger = run.byEvent.get(current.i).find((other) => other.kind === "deliver");
     if (trigger && !seen.has(trigger)) { current = trigger; continue; }
-    if (!current.cause) break;
+    if (!current.cause) {
+      // That an election was one too many is found later, by a look from outside.
+      const election = current.kind === "violation" && run.elections.findLast(({ t }) => t <= current.t);
+      if (!election || !run.facts.violation?.detail.includes("was elected")) break;
+      current = election.line;
+      continue;
+    }
     const before = run.byEvent.get(current.cause) ?? [];
     current = before.find((other) => other.kind === "deliver")
       ?? before.find((other) => ["fault", "state", "log"].includes(other.kind)) ?? before[0];

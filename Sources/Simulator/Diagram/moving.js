@@ -12,7 +12,13 @@ function showAll() {
   show(-0.01 * page.end, 1.01 * page.end);
 }
 
-function zoom(factor, at = (page.t0 + page.t1) / 2) {
+// What one looks at stays in sight: what was gone to or broken, if it is, or else the middle.
+function focus() {
+  const moments = [page.events[page.current]?.t, page.runs.find((run) => run.violation)?.violation.t];
+  return moments.find((t) => t >= page.t0 && t <= page.t1) ?? (page.t0 + page.t1) / 2;
+}
+
+function zoom(factor, at = focus()) {
   show(at - (at - page.t0) * factor, at + (page.t1 - at) * factor);
 }
 
