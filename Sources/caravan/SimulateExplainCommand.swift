@@ -32,12 +32,15 @@ struct SimulateExplainCommand: AsyncParsableCommand {
     @Flag(help: "Print the points for scripts.")
     var json = false
 
+    @OptionGroup var planted: PlantedMutant
+
     private static let barLength = 30
 
     func run() async throws {
         guard 1...10_000 ~= runs else {
             throw ScenarioFile.refused("--runs takes a number from 1 to 10000")
         }
+        try planted.plant()
         let file = try ScenarioFile.read(file)
         let seed = seed ?? file.scenario.seed
         let start = ContinuousClock.now

@@ -21,22 +21,10 @@ struct SimulateRunCommand: AsyncParsableCommand {
     @Option(help: "Draw the run into this file: one HTML page that needs no network.")
     var diagram: String?
 
-    #if Mutants
-    @Option(help: "Plant this fault in the product; `simulate mutants` lists them.")
-    var mutant: String?
-    #endif
+    @OptionGroup var planted: PlantedMutant
 
     func run() async throws {
-        #if Mutants
-        if let mutant {
-            guard let known = Mutant(rawValue: mutant) else {
-                throw ScenarioFile.refused(
-                    "there is no mutant \(mutant): `caravan simulate mutants` lists them"
-                )
-            }
-            Mutant.plant(known)
-        }
-        #endif
+        try planted.plant()
         let file = try ScenarioFile.read(file)
         let seed = seed ?? file.scenario.seed
         if let description = file.scenario.description, trace != "-" {
@@ -52,20 +40,11 @@ struct SimulateRunCommand: AsyncParsableCommand {
         }
         if let violation = result.violation {
             Output.write(line + "\n")
-            let command = SimulateCommand.repeating(file, seed: seed) + planted
+            let command = SimulateCommand.repeating(file, seed: seed) + planted.words
             Output.writeError("\(violation) — seed \(seed): \(command)")
             throw ExitCode(1)
         }
         Output.write(line + "\n")
-    }
-
-    /// What the command that repeats the run needs, too.
-    private var planted: String {
-        #if Mutants
-        mutant.map { " --mutant \($0)" } ?? ""
-        #else
-        ""
-        #endif
     }
 
     private func run(_ file: ScenarioFile, seed: UInt64) throws -> SimulationResult {

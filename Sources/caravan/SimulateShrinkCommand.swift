@@ -29,7 +29,10 @@ struct SimulateShrinkCommand: AsyncParsableCommand {
     @Option(help: "After this many seconds what is there is good enough.")
     var seconds = 5.0
 
+    @OptionGroup var planted: PlantedMutant
+
     func run() async throws {
+        try planted.plant()
         let file = try ScenarioFile.read(file)
         let seed = seed ?? file.scenario.seed
         let clock = ContinuousClock()
@@ -54,8 +57,9 @@ struct SimulateShrinkCommand: AsyncParsableCommand {
         line += "\(outcome.runCount) runs, \(time) ms"
         if !outcome.isMinimal { line += " (stopped by --seconds; more may be possible)" }
         Output.write("\(line)\n\(outcome.violation)\n")
-        Output.write("repeat it: caravan simulate run \(path)\n")
-        Output.write("see it:    caravan simulate run \(path) --diagram failure.html\n")
+        let command = "caravan simulate run \(path)\(planted.words)"
+        Output.write("repeat it: \(command)\n")
+        Output.write("see it:    \(command) --diagram failure.html\n")
         throw ExitCode(1)
     }
 }
