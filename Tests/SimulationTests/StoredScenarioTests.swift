@@ -88,6 +88,10 @@ struct StoredScenarioTests {
         // L4: two faults together made datagrams of a dead life more than two minutes old; they
         // arrived when the network had been quiet for 14 s.
         ("swarm-quorum", 993),
+        // launch: the ends of the workers were reset while llama-server loaded, its own were not
+        // told: it waited in silence for as long as a load without progress may last, 300 s, and
+        // the scenarios gave it 60.
+        ("stream-reset", 5676), ("reset-and-crash", 4125),
         // S3: a worker's word was ten seconds old, and it had worked for another master since.
         ("swarm-more", 20_784_301_445),
     ])
