@@ -182,11 +182,6 @@ final class Sweep: Sendable {
         against file: ScenarioFile,
         of journal: SweepJournal
     ) throws {
-        guard file.fingerprint == entry.scenario else {
-            throw ScenarioFile.refused(
-                "\(journal.path): \(file.path) has changed since. Name another file to begin anew"
-            )
-        }
         let run = Simulation(scenario: file.scenario, seed: entry.first).run()
         let hash = SimulateCommand.hexadecimal(run.hash)
         guard hash == entry.hash else {
@@ -201,6 +196,7 @@ final class Sweep: Sendable {
     /// Counts what was done before, if this build does the same.
     private func take(over journal: SweepJournal) throws {
         var compared: Set<Int> = []
+        var changed: Set<Int> = []
         for entry in journal.entries {
             // Other scenarios, seeds or options: of another sweep, which may go on, too.
             guard let index = files.firstIndex(where: { $0.path == entry.path }),
@@ -208,6 +204,14 @@ final class Sweep: Sendable {
                 (entry.first - seeds.first) % SweepJournal.blockSize == 0,
                 entry.last == min(seeds.last, entry.first + SweepJournal.blockSize - 1)
             else { continue }
+            guard entry.scenario == files[index].fingerprint else {
+                if changed.insert(index).inserted {
+                    Output.writeError(
+                        "\(journal.path): \(entry.path) has changed since: its runs are made anew"
+                    )
+                }
+                continue
+            }
             if compared.insert(index).inserted {
                 try check(entry, against: files[index], of: journal)
             }
