@@ -52,6 +52,8 @@ struct SafetyOracle {
     private struct Vote {
         let term: UInt64
         let candidate: NodeID
+        /// Nanoseconds of virtual time.
+        let at: Int64
     }
 
     // Looked up by key only: a dictionary's order would differ from process to process.
@@ -300,14 +302,19 @@ struct SafetyOracle {
             if before.term == ballot.term, before.candidate != ballot.node {
                 simulation.report(
                     "S1",
-                    "\(host.name) votes twice in term \(ballot.term): for "
-                        + "\(simulation.name(of: before.candidate)) and "
-                        + "\(simulation.name(of: ballot.node))"
+                    "\(host.name) votes twice in term \(ballot.term): at "
+                        + "\(Duration.nanoseconds(before.at).inSeconds) s for "
+                        + "\(simulation.name(of: before.candidate)), and now for "
+                        + simulation.name(of: ballot.node)
                 )
             }
             guard ballot.term > before.term else { return }
         }
-        votes[host.identity] = Vote(term: ballot.term, candidate: ballot.node)
+        votes[host.identity] = Vote(
+            term: ballot.term,
+            candidate: ballot.node,
+            at: simulation.now
+        )
     }
 
     // MARK: - Who uses a worker

@@ -101,16 +101,21 @@ function readVotes(run) {
 
 // Every vote that was given: a candidate's for itself, and what it was answered.
 function addVotes(run, add) {
-  for (const bands of run.bands) {
-    for (const band of bands) {
-      if (band.role === "candidate") add(band.t0, "vote", `${band.node} stands in term ${termOf(band)}, and votes for itself`, band);
-    }
-  }
+  const candidacies = new Set();
+  const stands = (t, node, ballot, line) => {
+    if (candidacies.has(ballot)) return;
+    candidacies.add(ballot);
+    add(t, "vote", `${node} stands in term ${termOf({ ballot })}, and votes for itself`, line);
+  };
+  const ballotIn = (message, word) => message.split(", ").find((part) => part.startsWith(word))?.slice(word.length);
   for (const { about, sent } of run.messages) {
     if (about !== "vote") continue;
-    const ballot = sent.message.split(", ").find((part) => part.startsWith("vote granted "))?.slice("vote granted ".length);
-    if (ballot) add(sent.t, "vote", `${sent.from} votes for ${sent.to} in term ${termOf({ ballot })}`, sent);
+    const asked = ballotIn(sent.message, "vote request "), granted = ballotIn(sent.message, "vote granted ");
+    if (asked) stands(sent.t, sent.from, asked, sent);
+    if (granted) add(sent.t, "vote", `${sent.from} votes for ${sent.to} in term ${termOf({ ballot: granted })}`, sent);
   }
+  // Who is alone asks nobody.
+  for (const band of run.bands.flat()) if (band.role === "candidate") stands(band.t0, band.node, band.ballot, band);
 }
 
 const termOf = (election) => election.ballot?.split("/")[0];
