@@ -33,7 +33,7 @@ struct LivenessOracle {
         if convergedAfter == nil {
             if let problem = problem(in: simulation) {
                 if isLate, demands(.convergence) || demands(.stability) {
-                    simulation.report(problem.invariant, problem.detail + lateness)
+                    simulation.report(problem.invariant, problem.detail + lateness(liveness.within))
                 }
             } else {
                 convergedAfter = since
@@ -44,8 +44,8 @@ struct LivenessOracle {
         }
         if !isSettled {
             if let problem = launchProblem(in: simulation) {
-                if isLate, demands(.ready) || demands(.settled) {
-                    simulation.report("launch", problem + lateness)
+                if since >= liveness.launchLimit, demands(.ready) || demands(.settled) {
+                    simulation.report("launch", problem + lateness(liveness.launchLimit))
                 }
             } else {
                 isSettled = true
@@ -77,8 +77,8 @@ struct LivenessOracle {
         expectations.contains(expectation)
     }
 
-    private var lateness: String {
-        ", \(liveness.within.scenarioText) after \(liveness.at.scenarioText)"
+    private func lateness(_ limit: Duration) -> String {
+        ", \(limit.scenarioText) after \(liveness.at.scenarioText)"
     }
 
     // MARK: - One master, equal views

@@ -52,7 +52,7 @@ extension Scenario {
         liveness = Liveness(at: .zero)
         duration = .zero
         liveness = try Liveness(livenessValue, nodes, defaultAt: lastChange)
-        let end = liveness.at + liveness.within
+        let end = liveness.end
         duration =
             try durationValue.map { value throws(ScenarioError) in
                 try ScenarioValue.duration(value, "duration")
@@ -166,10 +166,11 @@ extension Liveness {
     ) throws(ScenarioError) {
         at = defaultAt
         guard let value else { return }
-        let keys = ["at", "within", "hold", "core"]
+        let keys = ["at", "within", "launchWithin", "hold", "core"]
         var fields = try ScenarioFields(value, path: "liveness", keys: keys)
         at = try fields.take("at", ScenarioValue.duration) ?? defaultAt
         within = try fields.take("within", ScenarioValue.duration) ?? Self.defaultWithin
+        launchWithin = try fields.take("launchWithin", ScenarioValue.duration)
         hold = try fields.take("hold", ScenarioValue.duration)
         core = try fields.take("core", nodes.set)
     }

@@ -40,6 +40,9 @@ extension Scenario {
             ScenarioText.member("at", ScenarioText.quoted(liveness.at)),
             ScenarioText.member("within", ScenarioText.quoted(liveness.within)),
         ]
+        if let limit = liveness.launchWithin {
+            members.append(ScenarioText.member("launchWithin", ScenarioText.quoted(limit)))
+        }
         if let hold = liveness.hold {
             members.append(ScenarioText.member("hold", ScenarioText.quoted(hold)))
         }

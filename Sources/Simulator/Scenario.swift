@@ -83,10 +83,16 @@ package struct Liveness: Equatable, Sendable {
 
     package var at: Duration
     package var within: Duration = defaultWithin
+    /// How long launches may take instead; nil for `within`.
+    package var launchWithin: Duration?
     /// How long all must stay well, after which the run ends; nil for as long as it lasts.
     package var hold: Duration?
     /// The nodes of which it is demanded while the others may stay faulty for ever; nil for all.
     package var core: [Int]?
+
+    var launchLimit: Duration { launchWithin ?? within }
+    /// When all has been judged.
+    var end: Duration { at + max(within, launchLimit) }
 }
 
 /// What a run is judged by besides the safety properties, which always are.

@@ -263,12 +263,11 @@ package struct Shrinker {
         let end = best.faults.map { $0.at + ($0.lasts ?? .zero) }.max() ?? .zero
         tries { scenario in
             scenario.liveness.at = end
-            scenario.duration = scenario.liveness.at + scenario.liveness.within + .seconds(5)
+            scenario.duration = scenario.liveness.end + .seconds(5)
         }
         let moment = violation.at
         tries { scenario in
-            let needed = scenario.liveness.at + scenario.liveness.within
-            scenario.duration = max(needed, moment + .seconds(1))
+            scenario.duration = max(scenario.liveness.end, moment + .seconds(1))
         }
     }
 }
@@ -276,7 +275,7 @@ package struct Shrinker {
 extension Scenario {
     /// Whether a file with it would be read.
     fileprivate var isSound: Bool {
-        duration >= liveness.at + liveness.within && nodeCount > 0 && !seeds.isEmpty
+        duration >= liveness.end && nodeCount > 0 && !seeds.isEmpty
     }
 
     /// The same with the first nodes only; nil if nothing of a fault is left.

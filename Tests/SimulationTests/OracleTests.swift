@@ -42,6 +42,27 @@ struct OracleTests {
         #expect(try scenario(held.json) == held)
     }
 
+    @Test func `launches may be given longer, and nothing else then is`() throws {
+        let launch = { (more: String) in
+            #"""
+            {"name":"a","nodes":2,"model":{"loadTime":"20s"},"expect":["convergence","ready"],
+             "liveness":{"at":"6s","within":"10s"\#(more)}}
+            """#
+        }
+        let short = Simulation(scenario: try scenario(launch("")), seed: 1).run()
+        #expect(short.violation?.invariant == "launch")
+        let longer = try scenario(launch(#","launchWithin":"60s""#))
+        #expect(Simulation(scenario: longer, seed: 1).run().violation == nil)
+        #expect(try scenario(longer.json) == longer)
+        let late = try scenario(
+            #"""
+            {"name":"a","nodes":3,"network":{"latency":"40ms"},
+             "liveness":{"at":"0s","within":"500ms","launchWithin":"60s"}}
+            """#
+        )
+        #expect(Simulation(scenario: late, seed: 1).run().violation?.invariant == "L1")
+    }
+
     @Test func `each side of a lasting partition needs its own master`() throws {
         let scenario = try scenario(
             #"""
